@@ -1,0 +1,39 @@
+"""Metric and span names as types, with unit and meaning. A misspelt name is a mypy error.
+
+Prometheus conventions: base units, `_total` for counters; never an account as a label.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+Counter = Literal[
+    "stillwatch_events_total",              # events taken into state
+    "stillwatch_duplicates_total",          # events dropped because their id was seen before
+    "stillwatch_rejected_total",            # events sent to the dead letters; label: reason
+    "stillwatch_evicted_accounts_total",    # accounts forgotten because a partition was full
+    "stillwatch_verdicts_total",            # labels: action, mode
+    "stillwatch_suppressed_actions_total",  # actions that a blast-radius limit turned into shadow
+    "stillwatch_http_requests_total",       # labels: route, status
+]  # fmt: skip
+Gauge = Literal[
+    "stillwatch_partition_waiting_messages",  # label: partition; messages not fetched yet
+    "stillwatch_accounts",                    # accounts in state; label: shard
+    "stillwatch_partitions_owned",            # label: shard
+    "stillwatch_campaigns",                   # open campaigns
+    "stillwatch_groups_tested",               # candidate groups tested so far
+    "stillwatch_revocations_active",          # as this replica's enforcer sees them
+    "stillwatch_enforcement",                 # 1 on, 0 off: the kill switch
+    "stillwatch_ready",                       # 1 when every partition has an owner and the enforcer is loaded
+]  # fmt: skip
+
+COUNTERS: Final[tuple[Counter, ...]] = get_args(Counter)
+GAUGES: Final[tuple[Gauge, ...]] = get_args(Gauge)
+
+# Span names: `{operation} {destination template}` as in the OpenTelemetry messaging conventions; low cardinality.
+SPAN_PUBLISH: Final = "publish stillwatch.requests.{account}"
+SPAN_PROCESS: Final = "process stillwatch.partition.{partition}"
+SPAN_EVALUATE: Final = "stillwatch.aggregator evaluate"
+SPAN_REVOKE: Final = "publish stillwatch_revocations"
+SPAN_APPLY: Final = "stillwatch.enforcer apply"
+SPAN_REFUSE: Final = "stillwatch.gateway refuse"

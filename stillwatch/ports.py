@@ -1,0 +1,282 @@
+"""Where the shells meet: what the core's hosts need from the outside, as Protocols.
+
+``actors/``, ``serve/`` and ``streams/`` never import each other. Each port that touches NATS has two implementations,
+the real one in ``streams/`` and an in-memory twin (``streams/memory.py``); one contract suite runs over both.
+
+Every method may raise :class:`~stillwatch.errors.Unavailable`; nothing waits without a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from stillwatch.event import Rejected, RequestEvent
+from stillwatch.revocation import Revocation
+from stillwatch.verdict import AccountKind, AccountScore, Campaign, Signal, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """One message of the REQUESTS stream. ``subject`` tells what it is: event, envelope or label."""
+
+    sequence: int
+    subject: str
+    payload: bytes
+    received_unix_nano: int  # the stream's own receive time: the same on every replay
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An input that could not be processed: its bytes, where it stood, and why."""
+
+    partition: int
+    sequence: int
+    index: int
+    subject: str
+    payload: bytes
+    rejected: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """An operator's judgement of an account; the models learn from it."""
+
+    account: str
+    kind: AccountKind
+    by: str
+    at_unix_nano: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who or what changed which revocation, label or policy."""
+
+    actor: str
+    action: str
+    target: str
+    at_unix_nano: int
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Proof of ownership. ``epoch`` grows with every change of owner: the fencing token."""
+
+    key: str
+    holder: str
+    epoch: int
+    expires_unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What the owning shard knows of an account."""
+
+    account: str
+    partition: int
+    events: int
+    conversations: int
+    input_tokens: int
+    output_tokens: int
+    first_seen_unix_nano: int
+    last_seen_unix_nano: int
+    organisation: str | None
+    verification: str | None
+    score: AccountScore
+    signals: tuple[Signal, ...]
+    label: AccountKind | None = None
+
+    def to_map(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    partition: int
+    owned: bool
+    last_sequence: int
+    events: int
+    duplicates: int
+    rejected: int
+    evicted_accounts: int
+    accounts: int
+    waiting: int  # messages in the stream that this partition has not seen yet
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    shard: str
+    partitions: tuple[PartitionStatus, ...]
+    pid: int
+
+    def to_map(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatorStatus:
+    accounts: int
+    campaigns: int
+    groups_tested: int
+    evaluations: int
+    actions: int
+    suppressed_actions: int
+    pid: int
+
+    def to_map(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Clock(Protocol):
+    def unix_nano(self) -> int: ...
+    def monotonic_s(self) -> float: ...
+
+
+class PartitionFeed(Protocol):
+    """The messages of one partition, in stream order, each at least once."""
+
+    async def fetch(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
+        """Up to ``max_messages``; an empty list when none came in time."""
+        ...
+
+    async def ack(self, sequence: int) -> None:
+        """Everything up to and including ``sequence`` is in state."""
+        ...
+
+    async def waiting(self) -> int:
+        """How many messages of this partition have not been fetched yet."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class EventStream(Protocol):
+    async def open(self, partition: int, after_sequence: int) -> PartitionFeed:
+        """A feed that starts with the first retained message behind ``after_sequence`` (0 = the beginning)."""
+        ...
+
+
+class EventPublisher(Protocol):
+    async def publish(self, events: Sequence[RequestEvent], traceparent: str | None = None) -> int:
+        """Returns once the stream holds all of them: how many were new (not duplicates inside the window)."""
+        ...
+
+    async def publish_label(self, label: Label) -> None: ...
+
+
+class DeadLetters(Protocol):
+    async def put(self, letters: Sequence[DeadLetter]) -> None:
+        """Idempotent by (partition, sequence, index)."""
+        ...
+
+    async def count(self) -> int: ...
+
+    async def newest(self, limit: int) -> list[DeadLetter]: ...
+
+
+class VerdictLog(Protocol):
+    async def publish_verdict(self, verdict: Verdict, traceparent: str | None = None) -> None:
+        """CloudEvents 1.0 binary mode; idempotent by verdict id."""
+        ...
+
+    async def publish_campaign(self, campaign: Campaign, traceparent: str | None = None) -> None:
+        """The newest state of a campaign."""
+        ...
+
+    async def verdicts(self, subject: str | None = None, limit: int = 100) -> list[Verdict]:
+        """Newest first; of one account or campaign when ``subject`` is given."""
+        ...
+
+
+class AuditLog(Protocol):
+    async def append(self, entry: AuditEntry) -> None: ...
+
+
+class RevocationStore(Protocol):
+    """Durable revocations; gateways watch the same bucket."""
+
+    async def put(self, revocation: Revocation) -> Revocation:
+        """Stores it and, when it is active, enforces it. A stored one with the same id is returned unchanged.
+        A weaker action never replaces a stronger active one on an account's key."""
+        ...
+
+    async def get(self, id: str) -> Revocation:
+        """Raises :class:`~stillwatch.errors.NotFound`."""
+        ...
+
+    async def list(self, limit: int = 1_000) -> list[Revocation]:
+        """Newest first."""
+        ...
+
+    async def undo(self, id: str, by: str) -> Revocation:
+        """Lifts it from every key that it holds. Undoing twice is the same as once."""
+        ...
+
+    async def remember(self, idempotency_key: str, request_sha256: str, revocation_id: str) -> str | None:
+        """First call: stores, returns ``None``. Later: the stored id, or raises ``Conflict`` for another request."""
+        ...
+
+
+class Control(Protocol):
+    async def enforcement(self) -> bool: ...
+    async def set_enforcement(self, on: bool) -> None: ...
+
+
+class Leases(Protocol):
+    async def acquire(self, key: str, holder: str, ttl_s: float) -> Lease | None:
+        """The lease, or ``None`` while somebody else holds an unexpired one. The same holder's new life takes over
+        its own lease at once, with a new epoch."""
+        ...
+
+    async def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
+        """``None``: it was lost; stop acting for it."""
+        ...
+
+    async def release(self, lease: Lease) -> None: ...
+
+    async def holder(self, key: str) -> str | None: ...
+
+
+class AggregatorClient(Protocol):
+    """What a shard needs of the aggregator."""
+
+    async def fold(self, shard: str, summaries: bytes, traceparent: str | None) -> str:
+        """Takes a batch of summaries; returns the aggregator's incarnation. A new one has lost what it knew: the
+        shard sends everything again."""
+        ...
+
+
+class Shards(Protocol):
+    """What the API needs of the shards. Finds the owner by its lease."""
+
+    async def account(self, account: str) -> AccountView | None: ...
+    async def score(self, event: RequestEvent) -> AccountScore: ...
+    async def status(self) -> list[ShardStatus]: ...
+
+
+class CampaignBook(Protocol):
+    """What the API needs of the aggregator."""
+
+    async def campaigns(self) -> list[Campaign]:
+        """Newest first."""
+        ...
+
+    async def campaign(self, id: str) -> Campaign:
+        """Raises :class:`~stillwatch.errors.NotFound`."""
+        ...
+
+    async def campaign_of(self, account: str) -> str | None: ...
+
+    async def status(self) -> AggregatorStatus: ...
+
+
+class RevocationFeed(Protocol):
+    """What an in-memory enforcer listens to (``stillwatch.gateway.enforcer``)."""
+
+    def changes(self) -> AsyncIterator[tuple[str, bytes | None]]:
+        """``(key, value)``, ``None`` for a removed key; first everything that is stored, then changes."""
+        ...

@@ -1,0 +1,149 @@
+"""The configuration: frozen, checked when made, read from nothing.
+
+``launch.settings`` fills these from ``configs/*.yaml`` and the environment; nothing else reads either. Every key has
+its unit in its name; the comments in ``configs/default.yaml`` are for operators, the reasons here for engineers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from stillwatch.verdict import Action, Mode
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NatsSettings(_Frozen):
+    # Empty means: start the nats-server that comes with the package, with its store under `data_dir`.
+    urls: tuple[str, ...] = ()
+    credentials_file: str | None = None
+    tls_ca_file: str | None = None
+    replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    # Replay rebuilds all state, so what the stream forgets, the shards forget after a crash.
+    requests_max_age_s: Annotated[int, Field(ge=3600)] = 14 * 24 * 3600
+    requests_max_bytes: Annotated[int, Field(ge=1_000_000)] = 8_000_000_000
+    # Ids are held in the server's RAM: at 1,000/s and 60 s that is 60,000. Beyond it the shards' own memory counts.
+    duplicate_window_s: Annotated[int, Field(ge=1, le=600)] = 60
+
+
+class IngestSettings(_Frozen):
+    batch_messages: Annotated[int, Field(ge=1, le=5_000)] = 500
+    fetch_timeout_s: Annotated[float, Field(gt=0, le=30)] = 1.0
+    # A lease older than this may be taken over. Three renewals may fail before that.
+    lease_ttl_s: Annotated[float, Field(ge=1, le=60)] = 6.0
+    summary_period_s: Annotated[float, Field(gt=0, le=3600)] = 2.0
+    # Ids remembered per partition for deduplication, on top of the stream's window.
+    dedup_ids: Annotated[int, Field(ge=0, le=10_000_000)] = 32_768
+    max_accounts_per_partition: Annotated[int, Field(ge=1)] = 65_536
+
+
+class DetectionSettings(_Frozen):
+    """Numbers of the statistics. Their reasons stand beside their use in ``signals`` and ``correlate``."""
+
+    seed: int = 7
+    min_events_for_opinion: Annotated[int, Field(ge=2)] = 12
+    min_group_accounts: Annotated[int, Field(ge=3)] = 8
+    max_group_accounts: Annotated[int, Field(ge=3)] = 10_000
+    min_group_conversations: Annotated[int, Field(ge=10)] = 240
+    null_sets: Annotated[int, Field(ge=20, le=10_000)] = 200
+    min_null_accounts: Annotated[int, Field(ge=10)] = 40
+    false_discovery_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    max_accounts: Annotated[int, Field(ge=100)] = 1_000_000
+    max_campaigns: Annotated[int, Field(ge=1)] = 1_000
+    evaluation_period_s: Annotated[float, Field(gt=0)] = 5.0
+
+
+class ServeSettings(_Frozen):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    replicas: Annotated[int, Field(ge=1)] = 1
+    # Ray's HAProxy ingress carries four times the requests of its Python proxy where the platform has it (Linux).
+    haproxy: bool = True
+    max_ongoing_requests: Annotated[int, Field(ge=1)] = 200
+    max_body_bytes: Annotated[int, Field(ge=1_024)] = 4_194_304
+    max_events_per_request: Annotated[int, Field(ge=1)] = 1_000
+    # A file of named, hashed keys with scopes (see docs/api.md). Without one, nothing that needs a key is allowed.
+    api_keys_file: str | None = None
+
+
+class TelemetrySettings(_Frozen):
+    otlp_endpoint: str | None = None  # http(s)://collector:4318 ; none = no export
+    sampling_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Settings(_Frozen):
+    deployment: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "stillwatch"
+    # Fixed for ever when the streams are made: partitions move between shards, accounts never between partitions.
+    partitions: Annotated[int, Field(ge=1, le=1_024)] = 16
+    shards: Annotated[int, Field(ge=1, le=256)] = 2
+    data_dir: str = ".stillwatch"
+    policy_file: str = "configs/policies/default.yaml"
+    nats: NatsSettings = NatsSettings()
+    ingest: IngestSettings = IngestSettings()
+    detection: DetectionSettings = DetectionSettings()
+    serve: ServeSettings = ServeSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+    @model_validator(mode="after")
+    def _every_shard_has_work(self) -> Settings:
+        if self.shards > self.partitions:
+            raise ValueError(
+                f"{self.shards} shards for {self.partitions} partitions: use at most one shard a partition"
+            )
+        return self
+
+    def config_sha256(self, policy: Policy) -> str:
+        """What decides, as one hash: the detection numbers and the policy. Stands in every verdict."""
+        both = self.detection.model_dump_json() + policy.model_dump_json()
+        return hashlib.sha256(both.encode()).hexdigest()
+
+
+class PolicyRule(_Frozen):
+    """First match wins. A rule holds for accounts or for campaigns; thresholds that do not apply are left out."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
+    kind: Literal["account", "campaign"]
+    action: Action
+    ttl_s: Annotated[int, Field(ge=60, le=90 * 24 * 3600)]
+    min_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_e_value: Annotated[float, Field(ge=1)] | None = None
+    min_member_confidence: Annotated[float, Field(ge=0, le=1)] = 0.9
+    # Organisations verified at least this well are not touched by this rule (a later, milder one can be).
+    below_verification: Literal["email", "payment", "business", "contract"] | None = None
+
+    @model_validator(mode="after")
+    def _thresholds_fit_kind(self) -> PolicyRule:
+        wanted = "min_score" if self.kind == "account" else "min_e_value"
+        if getattr(self, wanted) is None:
+            raise ValueError(f"rule {self.name}: a rule for a {self.kind} needs {wanted}")
+        return self
+
+
+class PolicyLimits(_Frozen):
+    """Blast radius: beyond these, an automatic action is recorded as shadow and says so."""
+
+    max_accounts_per_minute: Annotated[int, Field(ge=1)] = 1_000
+    max_share_of_active_accounts: Annotated[float, Field(gt=0, le=1)] = 0.25
+
+
+class Policy(_Frozen):
+    """``configs/policies/*.yaml``: which verdict leads to which action. Versioned; the version stands in verdicts."""
+
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
+    mode: Mode = "shadow"
+    rules: tuple[PolicyRule, ...]
+    limits: PolicyLimits = PolicyLimits()
+    never_act: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Policy:
+        names = [rule.name for rule in self.rules]
+        if len(set(names)) != len(names):
+            raise ValueError("rule names must be unique: a verdict names its rule")
+        return self

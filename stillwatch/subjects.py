@@ -1,0 +1,76 @@
+"""Names on NATS, as data: subjects, streams, buckets, headers. Part of the outside contract."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REQUESTS: Final = "STILLWATCH_REQUESTS"
+VERDICTS: Final = "STILLWATCH_VERDICTS"
+DEADLETTER: Final = "STILLWATCH_DEADLETTER"
+AUDIT: Final = "STILLWATCH_AUDIT"
+REVOCATIONS_BUCKET: Final = "stillwatch_revocations"
+CONTROL_BUCKET: Final = "stillwatch_control"
+
+# What publishers send to; the server's subject transform turns the first into `stillwatch.partition.<p>.<account>`.
+REQUESTS_IN: Final = "stillwatch.requests.*"
+ENVELOPES_IN: Final = "stillwatch.envelopes.*"
+LABELS_IN: Final = "stillwatch.labels.*"
+VERDICTS_IN: Final = "stillwatch.verdicts.>"
+DEADLETTER_IN: Final = "stillwatch.deadletter.>"
+AUDIT_IN: Final = "stillwatch.audit.>"
+
+# Headers. Reason and field let an operator sort dead letters without decoding their bytes.
+H_MESSAGE_ID: Final = "Nats-Msg-Id"
+H_TRACEPARENT: Final = "traceparent"
+H_REASON: Final = "Stillwatch-Reason"
+H_FIELD: Final = "Stillwatch-Field"
+H_DETAIL: Final = "Stillwatch-Detail"
+H_SUBJECT: Final = "Stillwatch-Subject"
+H_SEQUENCE: Final = "Stillwatch-Sequence"
+
+ENFORCEMENT_KEY: Final = "enforcement"  # `on` or `off` in the control bucket: the kill switch
+
+
+def request_subject(account: str) -> str:
+    return f"stillwatch.requests.{account}"
+
+
+def envelope_subject(partition: int) -> str:
+    return f"stillwatch.envelopes.{partition}"
+
+
+def label_subject(partition: int) -> str:
+    return f"stillwatch.labels.{partition}"
+
+
+def partition_subjects(partition: int) -> list[str]:
+    """What the consumer of one partition reads, all in one order: the stream's."""
+    return [f"stillwatch.partition.{partition}.*", envelope_subject(partition), label_subject(partition)]
+
+
+def consumer_name(partition: int) -> str:
+    return f"partition-{partition:03d}"
+
+
+def deadletter_subject(partition: int, sequence: int, index: int) -> str:
+    """One subject per rejected event: with one message kept per subject, a replay repeats no dead letter."""
+    return f"stillwatch.deadletter.{partition}.{sequence}.{index}"
+
+
+def verdict_subject(kind: str, verdict_id: str) -> str:
+    """One subject per verdict id, for the same reason."""
+    return f"stillwatch.verdicts.{kind}.{verdict_id}"
+
+
+def lease_key(partition: int) -> str:
+    return f"lease.partition.{partition}"
+
+
+def account_key(account: str) -> str:
+    return f"account.{account}"
+
+
+def organisation_key(organisation: str) -> str:
+    """KV keys allow `[-/_=.a-zA-Z0-9]`; an organisation id with anything else is carried in hexadecimal."""
+    safe = organisation.replace("-", "").replace("_", "").isalnum() and organisation.isascii()
+    return f"org.{organisation}" if safe else f"org.x={organisation.encode().hex()}"

@@ -1,0 +1,102 @@
+"""Bytes to events and back: msgpack on NATS, JSON over HTTP and in files.
+
+A message holds one event (a map) or an envelope (a list of events). Decoding is total: what can not be read becomes
+:class:`Undecoded` values, one per offending event, so that the others in the envelope are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgpack
+
+from stillwatch.event import Rejected, RequestEvent, parse_event
+
+# nats-server's default max_payload is 1 MiB. 1,024 events of a kilobyte fill it; more is a mistake or an attack.
+MAX_MESSAGE_BYTES: Final = 1_048_576
+MAX_ENVELOPE_EVENTS: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Undecoded:
+    """An event that was rejected: its place in the message, why, and its bytes as they can be kept."""
+
+    index: int
+    rejected: Rejected
+    payload: bytes
+
+
+Decoded = RequestEvent | Undecoded
+
+
+def decode_message(payload: bytes) -> list[Decoded]:
+    """All events of one NATS message, in order. Never raises; an unreadable message is one :class:`Undecoded`.
+
+    >>> decode_message(b"\\xc1")[0].rejected.reason
+    'undecodable'
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        return [Undecoded(0, Rejected("oversize", "", f"{len(payload)} bytes; at most {MAX_MESSAGE_BYTES}"), payload)]
+    try:
+        raw = msgpack.unpackb(
+            payload, raw=False, strict_map_key=True, use_list=True, max_map_len=4_096, max_array_len=4_096
+        )
+    # msgpack raises ValueError's family, but also RecursionError-like StackError, TypeError for unhashable map keys and
+    # UnicodeDecodeError: whatever it is, these bytes are not an event.
+    except Exception as error:
+        return [Undecoded(0, Rejected("undecodable", "", f"not msgpack: {type(error).__name__}"), payload)]
+    if not isinstance(raw, list):
+        parsed = parse_event(raw)
+        return [parsed if isinstance(parsed, RequestEvent) else Undecoded(0, parsed, payload)]
+    if len(raw) > MAX_ENVELOPE_EVENTS:
+        problem = Rejected("oversize", "", f"{len(raw)} events in one envelope; at most {MAX_ENVELOPE_EVENTS}")
+        return [Undecoded(0, problem, payload)]
+    if not raw:
+        return [Undecoded(0, Rejected("not_a_map", "", "an envelope without events"), payload)]
+    out: list[Decoded] = []
+    for index, item in enumerate(raw):
+        parsed = parse_event(item)
+        out.append(parsed if isinstance(parsed, RequestEvent) else Undecoded(index, parsed, _repack(item, payload)))
+    return out
+
+
+def _repack(item: object, whole: bytes) -> bytes:
+    """One event's bytes out of an envelope; the whole message where it can not be packed again."""
+    try:
+        return bytes(msgpack.packb(item, use_bin_type=True))
+    except Exception:
+        return whole
+
+
+def encode_event(event: RequestEvent) -> bytes:
+    return bytes(msgpack.packb(event.to_map(), use_bin_type=True))
+
+
+def encode_envelope(events: Iterable[RequestEvent]) -> bytes:
+    return bytes(msgpack.packb([event.to_map() for event in events], use_bin_type=True))
+
+
+def to_json_line(event: RequestEvent) -> str:
+    """One line of an event file: the same map, ids in hexadecimal."""
+    out = event.to_map()
+    for key in ("trace_id", "span_id"):
+        value = out.get(key)
+        if isinstance(value, bytes):
+            out[key] = value.hex()
+    return json.dumps(out, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def from_json_line(line: str) -> RequestEvent | Rejected:
+    """One line of an event file. Never raises."""
+    try:
+        raw = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Rejected("undecodable", "", f"not JSON: {error}")
+    return parse_event(raw)
+
+
+def events_of(decoded: Sequence[Decoded]) -> list[RequestEvent]:
+    return [item for item in decoded if isinstance(item, RequestEvent)]
