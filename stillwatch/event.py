@@ -200,7 +200,7 @@ def _problem(value: object, expected: str) -> str | None:
             return "is a list of text"
         if len(value) > MAX_LIST_ITEMS or any(len(item) > MAX_ID_CHARS for item in value):
             return f"is at most {MAX_LIST_ITEMS} texts of {MAX_ID_CHARS} characters"
-        return None
+        return "is not valid Unicode" if any(_has_surrogate(item) for item in value) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"is a number, this is {type(value).__name__}"
     # One NaN poisons an online model for ever; counts and times are never negative in the contract.

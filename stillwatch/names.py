@@ -14,7 +14,9 @@ Counter = Literal[
     "stillwatch_evicted_accounts_total",    # accounts forgotten because a partition was full
     "stillwatch_verdicts_total",            # labels: action, mode
     "stillwatch_suppressed_actions_total",  # actions that a blast-radius limit turned into shadow
-    "stillwatch_http_requests_total",       # labels: route, status
+    "stillwatch_http_requests_total",       # labels: route, status, replica
+    "stillwatch_http_rejected_events_total",  # events refused at the HTTP door; labels: reason, replica
+    "stillwatch_authz_decisions_total",     # answers of /authz; labels: decision (open_*: failed open), replica
 ]  # fmt: skip
 Gauge = Literal[
     "stillwatch_partition_waiting_messages",  # label: partition; messages not fetched yet
@@ -32,6 +34,7 @@ GAUGES: Final[tuple[Gauge, ...]] = get_args(Gauge)
 
 # Span names: `{operation} {destination template}` as in the OpenTelemetry messaging conventions; low cardinality.
 SPAN_PUBLISH: Final = "publish stillwatch.requests.{account}"
+SPAN_PUBLISH_ENVELOPE: Final = "publish stillwatch.envelopes.{partition}"
 SPAN_PROCESS: Final = "process stillwatch.partition.{partition}"
 SPAN_EVALUATE: Final = "stillwatch.aggregator evaluate"
 SPAN_REVOKE: Final = "publish stillwatch_revocations"

@@ -187,6 +187,10 @@ class VerdictLog(Protocol):
         """The newest state of a campaign."""
         ...
 
+    async def campaigns(self) -> list[Campaign]:
+        """The newest state of every campaign that is still retained."""
+        ...
+
     async def verdicts(self, subject: str | None = None, limit: int = 100) -> list[Verdict]:
         """Newest first; of one account or campaign when ``subject`` is given."""
         ...
@@ -244,8 +248,8 @@ class Leases(Protocol):
 class AggregatorClient(Protocol):
     """What a shard needs of the aggregator."""
 
-    async def fold(self, shard: str, summaries: bytes, traceparent: str | None) -> str:
-        """Takes a batch of summaries; returns the aggregator's incarnation. A new one has lost what it knew: the
+    async def fold(self, shard: str, report: bytes) -> str:
+        """Takes a report (``stillwatch.summary.Report``); returns the aggregator's incarnation. A new one has lost what it knew: the
         shard sends everything again."""
         ...
 

@@ -69,6 +69,10 @@ class ServeSettings(_Frozen):
     max_events_per_request: Annotated[int, Field(ge=1)] = 1_000
     # A file of named, hashed keys with scopes (see docs/api.md). Without one, nothing that needs a key is allowed.
     api_keys_file: str | None = None
+    # Metrics name no account, but they tell an attacker what is noticed: open only where the network is closed.
+    open_metrics: bool = False
+    # Gateways ask /authz for every request. A key there guards against probing for who is revoked.
+    authz_needs_key: bool = False
 
 
 class TelemetrySettings(_Frozen):

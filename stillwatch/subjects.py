@@ -27,6 +27,7 @@ H_FIELD: Final = "Stillwatch-Field"
 H_DETAIL: Final = "Stillwatch-Detail"
 H_SUBJECT: Final = "Stillwatch-Subject"
 H_SEQUENCE: Final = "Stillwatch-Sequence"
+H_TRUNCATED: Final = "Stillwatch-Truncated"  # the original size, where the payload had to be cut to fit
 
 ENFORCEMENT_KEY: Final = "enforcement"  # `on` or `off` in the control bucket: the kill switch
 
@@ -57,9 +58,18 @@ def deadletter_subject(partition: int, sequence: int, index: int) -> str:
     return f"stillwatch.deadletter.{partition}.{sequence}.{index}"
 
 
-def verdict_subject(kind: str, verdict_id: str) -> str:
-    """One subject per verdict id, for the same reason."""
-    return f"stillwatch.verdicts.{kind}.{verdict_id}"
+def verdict_subject(kind: str, about: str, verdict_id: str) -> str:
+    """One subject per verdict id, for the same reason; ``about`` (account or campaign) lets the server find a history."""
+    return f"stillwatch.verdicts.{kind}.{about}.{verdict_id}"
+
+
+def campaign_subject(campaign_id: str) -> str:
+    """A campaign's newest state. One token fewer than a verdict's, so that neither matches the other's wildcards."""
+    return f"stillwatch.verdicts.state.{campaign_id}"
+
+
+def audit_subject(action: str) -> str:
+    return f"stillwatch.audit.{action}"
 
 
 def lease_key(partition: int) -> str:

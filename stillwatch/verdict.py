@@ -54,6 +54,10 @@ class AccountScore:
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_map(cls, raw: Mapping[str, Any]) -> AccountScore:
+        return cls(**{**raw, "signals": tuple(signal_from_map(signal) for signal in raw["signals"])})
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

@@ -13,7 +13,9 @@ from typing import Final
 
 import msgpack
 
-from stillwatch.event import Rejected, RequestEvent, parse_event
+from stillwatch.event import ACCOUNT_TOKEN, Rejected, RequestEvent, parse_event
+from stillwatch.ports import Label
+from stillwatch.verdict import ACCOUNT_KINDS
 
 # nats-server's default max_payload is 1 MiB. 1,024 events of a kilobyte fill it; more is a mistake or an attack.
 MAX_MESSAGE_BYTES: Final = 1_048_576
@@ -77,6 +79,27 @@ def encode_event(event: RequestEvent) -> bytes:
 
 def encode_envelope(events: Iterable[RequestEvent]) -> bytes:
     return bytes(msgpack.packb([event.to_map() for event in events], use_bin_type=True))
+
+
+def encode_label(label: Label) -> bytes:
+    body = {"v": 1, "account": label.account, "kind": label.kind, "by": label.by, "note": label.note}
+    return bytes(msgpack.packb({**body, "at_unix_nano": label.at_unix_nano}, use_bin_type=True))
+
+
+def decode_label(payload: bytes) -> Label | Rejected:
+    """An operator's judgement, as it stands in the stream. Never raises."""
+    try:
+        raw = msgpack.unpackb(payload, raw=False)
+        label = Label(raw["account"], raw["kind"], raw["by"], raw["at_unix_nano"], raw.get("note", ""))
+    except Exception as error:
+        return Rejected("undecodable", "", f"not a label: {type(error).__name__}")
+    if not isinstance(label.account, str) or not ACCOUNT_TOKEN.match(label.account):
+        return Rejected("wrong_type", "account", "account is a token of [A-Za-z0-9_-]{1,64}")
+    if label.kind not in ACCOUNT_KINDS:
+        return Rejected("wrong_type", "kind", f"kind is one of {', '.join(ACCOUNT_KINDS)}")
+    if not isinstance(label.at_unix_nano, int) or not all(isinstance(text, str) for text in (label.by, label.note)):
+        return Rejected("wrong_type", "by", "by and note are text, at_unix_nano is an integer")
+    return label
 
 
 def to_json_line(event: RequestEvent) -> str:

@@ -1,0 +1,1 @@
+"""Actors: plain classes that own a core. Only ``host`` and ``handles`` know Ray."""

@@ -1,0 +1,202 @@
+"""The aggregator: takes the shards' reports, evaluates, publishes campaigns and verdicts, carries the policy out.
+
+No Ray here. It has no state of its own that can not be had again: shards send everything anew to a new life of it,
+campaigns and revocations are read back from their streams at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass, replace
+from typing import Final
+
+from opentelemetry.trace import SpanKind, Tracer
+
+from actors.spans import MAX_LINKS, parent_and_links, remote_context, traceparent_of
+from stillwatch.aggregator import AggregatorCore
+from stillwatch.errors import NotFound
+from stillwatch.names import SPAN_EVALUATE, SPAN_REVOKE
+from stillwatch.policy import BlastRadius, Population, decide_account, decide_campaign, revocation_of
+from stillwatch.ports import AggregatorStatus, AuditEntry, AuditLog, Clock, RevocationStore, VerdictLog
+from stillwatch.revocation import Revocation
+from stillwatch.settings import Policy, Settings
+from stillwatch.summary import decode_report
+from stillwatch.verdict import AccountScore, Action, Campaign, Verdict, strength
+
+log = logging.getLogger("stillwatch.aggregator")
+
+_RETRY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatorPorts:
+    verdicts: VerdictLog
+    revocations: RevocationStore
+    audit: AuditLog
+    clock: Clock
+    tracer: Tracer
+
+
+class Aggregator:
+    def __init__(self, settings: Settings, policy: Policy, ports: AggregatorPorts) -> None:
+        self._settings, self._policy, self._ports = settings, policy, ports
+        self._core = AggregatorCore(settings.detection)
+        self._config_sha256 = settings.config_sha256(policy)
+        self._blast = BlastRadius(policy)
+        self._acted: dict[str, dict[str, Action]] = {}  # campaign -> account -> strongest action ever taken
+        self._alerts: dict[str, AccountScore] = {}
+        self._traceparents: dict[str, None] = {}
+        self._changed = False
+        self._actions = self._suppressed = 0
+        # A new life has lost what it knew; shards notice by this name and send everything again.
+        self._life = f"{os.getpid()}-{ports.clock.unix_nano()}"
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        await self._recall()
+        while True:
+            await asyncio.sleep(self._settings.detection.evaluation_period_s)
+            try:
+                await self.evaluate()
+            except Exception:
+                log.exception("an evaluation failed; the next one sees the same summaries")
+                self._changed = True
+
+    async def _recall(self) -> None:
+        while True:
+            try:
+                for campaign in await self._ports.verdicts.campaigns():
+                    self._core.recall(campaign)
+                for revocation in await self._ports.revocations.list():
+                    self._note_acted(revocation)
+                return
+            except Exception as error:
+                log.warning("could not read campaigns and revocations back yet: %s", error)
+                await asyncio.sleep(_RETRY_S)
+
+    def _note_acted(self, revocation: Revocation) -> None:
+        if revocation.dry_run or revocation.verdict is None:
+            return
+        # Account verdicts (no campaign) are kept under "", so that each acts once too.
+        acted = self._acted.setdefault(revocation.campaign or "", {})
+        for account in revocation.accounts:
+            if account not in acted or strength(acted[account]) < strength(revocation.action):
+                acted[account] = revocation.action
+
+    # -- shards call -------------------------------------------------------------------------------------------------
+
+    async def fold(self, shard: str, payload: bytes) -> str:
+        report = decode_report(payload)
+        news = self._core.fold(report.summaries)
+        if news or report.alerts:
+            self._changed = True
+            self._alerts.update((score.account, score) for score in report.alerts)
+            for traceparent in report.traceparents:
+                self._traceparents[traceparent] = None
+            while len(self._traceparents) > MAX_LINKS:
+                self._traceparents.pop(next(iter(self._traceparents)))
+        return self._life
+
+    # -- evaluation --------------------------------------------------------------------------------------------------
+
+    async def evaluate(self) -> None:
+        if not self._changed:
+            return
+        self._changed = False
+        contexts = [c for traceparent in reversed(self._traceparents) if (c := remote_context(traceparent)) is not None]
+        self._traceparents.clear()
+        parent, links = parent_and_links(contexts)
+        with self._ports.tracer.start_as_current_span(SPAN_EVALUATE, context=parent, links=links) as span:
+            changed = self._core.evaluate()
+            span.set_attribute("stillwatch.accounts", len(self._core.table))
+            span.set_attribute("stillwatch.campaigns.changed", len(changed))
+            for campaign in changed:
+                await self._ports.verdicts.publish_campaign(campaign, traceparent_of(span))
+                await self._act_on(campaign)
+            alerts, self._alerts = self._alerts, {}
+            for score in alerts.values():
+                verdict = decide_account(score, self._policy, self._core.last_seen_unix_nano, self._config_sha256)
+                known = self._acted.setdefault("", {})
+                if verdict is not None and score.account not in known:
+                    known[score.account] = verdict.action
+                    await self._carry_out(verdict)
+
+    async def _act_on(self, campaign: Campaign) -> None:
+        members = [self._core.table.summary_of(member.account) for member in campaign.members]
+        verification = {s.account: s.verification for s in members if s is not None and s.verification is not None}
+        acted = self._acted.setdefault(campaign.id, {})
+        population = Population(len(self._core.table), verification, acted)
+        now = self._core.last_seen_unix_nano
+        for verdict in decide_campaign(campaign, self._policy, population, now, self._config_sha256):
+            await self._carry_out(verdict)
+            for account in verdict.members:
+                acted[account] = verdict.action
+            self._core.acted(campaign.id, verdict.action)
+
+    async def _carry_out(self, verdict: Verdict) -> None:
+        """Publish, limit, enforce, audit: in this order, so that nothing is enforced that was not announced."""
+        clock = self._ports.clock
+        if verdict.mode == "enforce" and strength(verdict.action) > 0:
+            limit = self._blast.admit(verdict, len(self._core.table), clock.monotonic_s())
+            if limit is not None:
+                self._suppressed += len(verdict.members)
+                log.error("blast radius: %s held back (%s); review it and revoke by hand", verdict.id, limit)
+                reason = f"held back, blast radius: {limit}. {verdict.reason}"
+                verdict = replace(verdict, mode="shadow", reason=reason)
+        with self._ports.tracer.start_as_current_span(SPAN_REVOKE, kind=SpanKind.PRODUCER) as span:
+            span.set_attribute("messaging.system", "nats")
+            span.set_attribute("messaging.operation.name", "publish")
+            span.set_attribute("messaging.operation.type", "send")
+            span.set_attribute("messaging.destination.name", "stillwatch_revocations")
+            span.set_attribute("stillwatch.verdict.id", verdict.id)
+            span.set_attribute("stillwatch.action", verdict.action)
+            span.set_attribute("stillwatch.mode", verdict.mode)
+            span.set_attribute("stillwatch.accounts", len(verdict.members))
+            traceparent = traceparent_of(span)
+            await self._ports.verdicts.publish_verdict(verdict, traceparent)
+            now_s = clock.unix_nano() // 1_000_000_000
+            revocation = revocation_of(verdict, verdict.mode, now_s, traceparent)
+            if revocation is None:
+                return
+            stored = await self._ports.revocations.put(revocation)
+            self._actions += len(stored.accounts)
+            await self._ports.audit.append(
+                AuditEntry(
+                    actor=revocation.actor,
+                    action=f"revocation.{stored.state(now_s)}",
+                    target=f"{stored.target_kind}:{stored.target}",
+                    at_unix_nano=clock.unix_nano(),
+                    details={"revocation": stored.id, "verdict": verdict.id, "accounts": len(stored.accounts)},
+                )
+            )
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    async def campaigns(self) -> list[Campaign]:
+        return self._core.campaigns()
+
+    async def campaign(self, campaign_id: str) -> Campaign:
+        found = self._core.campaign(campaign_id)
+        if found is None:
+            raise NotFound("campaign", campaign_id)
+        return found
+
+    async def campaign_of(self, account: str) -> str | None:
+        return self._core.campaign_of(account)
+
+    async def status(self) -> AggregatorStatus:
+        return AggregatorStatus(
+            accounts=len(self._core.table), campaigns=len(self._core.campaigns()), groups_tested=self._core.tests,
+            evaluations=self._core.evaluations, actions=self._actions, suppressed_actions=self._suppressed,
+            pid=os.getpid(),
+        )  # fmt: skip

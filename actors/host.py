@@ -1,0 +1,140 @@
+"""Ray's side of the actors: thin hosts that run a Shard or an Aggregator on a loop of their own, and their options.
+
+``ray.remote`` is applied under another name: a decorated class would be pickled by value, with its globals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import ray
+import uvloop
+
+from actors.aggregator import Aggregator
+from actors.loop import LoopThread
+from actors.shard import Shard
+from stillwatch.event import RequestEvent
+from stillwatch.ports import AccountView, AggregatorStatus, ShardStatus
+from stillwatch.settings import Settings
+from stillwatch.verdict import AccountScore, Campaign
+
+MakeShard = Callable[[str, Sequence[int], Settings], Awaitable[Shard]]
+MakeAggregator = Callable[[Settings], Awaitable[Aggregator]]
+
+# A question that waits longer than this is better answered "try again": batches are processed in slices of 15 ms.
+_CALL_TIMEOUT_S: Final = 10.0
+# Connecting retries inside; a host that can not connect at all is restarted by Ray.
+_START_TIMEOUT_S: Final = 60.0
+
+
+class ShardHost:
+    def __init__(self, make: MakeShard, name: str, partitions: Sequence[int], settings: Settings) -> None:
+        self._loop = LoopThread(name, uvloop.new_event_loop)
+        self._shard = self._loop.call(self._begin(make, name, partitions, settings), _START_TIMEOUT_S)
+
+    async def _begin(self, make: MakeShard, name: str, partitions: Sequence[int], settings: Settings) -> Shard:
+        shard = await make(name, partitions, settings)
+        await shard.start()
+        return shard
+
+    def account(self, account: str) -> AccountView | None:
+        return self._loop.call(self._shard.account(account), _CALL_TIMEOUT_S)
+
+    def score(self, event: RequestEvent) -> AccountScore:
+        return self._loop.call(self._shard.score(event), _CALL_TIMEOUT_S)
+
+    def status(self) -> ShardStatus:
+        return self._loop.call(self._shard.status(), _CALL_TIMEOUT_S)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def stop(self) -> None:
+        self._loop.call(self._shard.stop(), _CALL_TIMEOUT_S)
+        self._loop.stop()
+
+
+class AggregatorHost:
+    def __init__(self, make: MakeAggregator, settings: Settings) -> None:
+        self._loop = LoopThread("aggregator", uvloop.new_event_loop)
+        self._aggregator = self._loop.call(self._begin(make, settings), _START_TIMEOUT_S)
+
+    async def _begin(self, make: MakeAggregator, settings: Settings) -> Aggregator:
+        aggregator = await make(settings)
+        await aggregator.start()
+        return aggregator
+
+    def fold(self, shard: str, report: bytes) -> str:
+        return self._loop.call(self._aggregator.fold(shard, report), _CALL_TIMEOUT_S)
+
+    def campaigns(self) -> list[Campaign]:
+        return self._loop.call(self._aggregator.campaigns(), _CALL_TIMEOUT_S)
+
+    def campaign(self, campaign_id: str) -> Campaign:
+        return self._loop.call(self._aggregator.campaign(campaign_id), _CALL_TIMEOUT_S)
+
+    def campaign_of(self, account: str) -> str | None:
+        return self._loop.call(self._aggregator.campaign_of(account), _CALL_TIMEOUT_S)
+
+    def status(self) -> AggregatorStatus:
+        return self._loop.call(self._aggregator.status(), _CALL_TIMEOUT_S)
+
+    def pid(self) -> int:
+        return os.getpid()
+
+    def stop(self) -> None:
+        self._loop.call(self._aggregator.stop(), _CALL_TIMEOUT_S)
+        self._loop.stop()
+
+
+def shard_name(index: int) -> str:
+    return f"shard-{index:03d}"
+
+
+AGGREGATOR_NAME: Final = "aggregator"
+
+
+def _options(name: str, settings: Settings) -> dict[str, Any]:
+    return {
+        "name": name,
+        "namespace": settings.deployment,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "max_restarts": -1,
+        "max_task_retries": 0,  # the stream is the retry; a repeated call would count twice
+        "num_cpus": 0,  # placed by SPREAD, not by reservation: the work is in its own thread and bounded by the stream
+        "max_concurrency": 8,  # questions in parallel; ingest does not go through Ray calls
+        "max_pending_calls": 1_000,
+        "enable_task_events": False,
+        "scheduling_strategy": "SPREAD",
+    }
+
+
+def start_actors(settings: Settings, make_shard: MakeShard, make_aggregator: MakeAggregator) -> None:
+    """Creates what is missing; actors that exist are left alone. Partition p belongs to shard p mod S by wish, and to
+    whoever holds its lease in fact."""
+    aggregator_class = ray.remote(AggregatorHost)
+    shard_class = ray.remote(ShardHost)
+    aggregator_class.options(**_options(AGGREGATOR_NAME, settings)).remote(make_aggregator, settings)
+    for index in range(settings.shards):
+        wanted = list(range(index, settings.partitions, settings.shards))
+        name = shard_name(index)
+        shard_class.options(**_options(name, settings)).remote(make_shard, name, wanted, settings)
+
+
+def stop_actors(settings: Settings) -> None:
+    """Stops shards first, so that their last summaries find the aggregator."""
+    names = [shard_name(index) for index in range(settings.shards)] + [AGGREGATOR_NAME]
+    for name in names:
+        with contextlib.suppress(Exception):  # a dead or unreachable actor needs no stopping
+            handle = ray.get_actor(name, namespace=settings.deployment)
+            ray.get(handle.stop.remote(), timeout=15)
+        _kill(name, settings.deployment)
+
+
+def _kill(name: str, namespace: str) -> None:
+    with contextlib.suppress(ValueError):
+        ray.kill(ray.get_actor(name, namespace=namespace), no_restart=True)

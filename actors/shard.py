@@ -1,0 +1,260 @@
+"""The shard: owns partitions by lease, pulls their batches, keeps their state, answers for their accounts.
+
+No Ray here: a plain class on an asyncio loop, given its ports. Order within a batch: state first, then the dead letters
+are stored, then the acknowledgement; a crash anywhere in between costs a replay and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from opentelemetry.trace import SpanKind, Tracer
+
+from actors.spans import of_ids, parent_and_links, remote_context, traceparent_of
+from stillwatch.errors import NotOwner, StillwatchError
+from stillwatch.event import RequestEvent
+from stillwatch.names import SPAN_PROCESS
+from stillwatch.partition import partition_of
+from stillwatch.ports import (
+    AccountView,
+    AggregatorClient,
+    Clock,
+    DeadLetters,
+    EventStream,
+    Lease,
+    Leases,
+    PartitionFeed,
+    RawMessage,
+    ShardStatus,
+)
+from stillwatch.settings import Settings
+from stillwatch.shard import Observed, PartitionCore
+from stillwatch.subjects import consumer_name, lease_key
+from stillwatch.summary import Report, encode_report
+from stillwatch.verdict import AccountScore
+
+log = logging.getLogger("stillwatch.shard")
+
+# Messages between two yields to the loop: about 15 ms of work, so that questions are answered in between.
+_SLICE: Final = 100
+# Summaries in one call to the aggregator: about 300 KB.
+_SUMMARIES_PER_CALL: Final = 1_000
+_MAX_ALERTS: Final = 1_000
+_RETRY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPorts:
+    events: EventStream
+    dead_letters: DeadLetters
+    leases: Leases
+    aggregator: AggregatorClient
+    clock: Clock
+    tracer: Tracer
+
+
+@dataclass(slots=True)
+class _Owned:
+    core: PartitionCore
+    lease: Lease
+    feed: PartitionFeed
+    deadline_s: float  # monotonic: when the lease must be thought lost
+    traceparents: dict[str, None] = field(default_factory=dict)
+
+
+class Shard:
+    """``partitions`` are those this shard wants; it works on the ones whose lease it holds."""
+
+    def __init__(self, name: str, partitions: Sequence[int], settings: Settings, ports: ShardPorts) -> None:
+        self.name = name
+        self._wanted = tuple(partitions)
+        self._settings = settings
+        self._ports = ports
+        self._owned: dict[int, _Owned] = {}
+        self._alerts: dict[str, AccountScore] = {}
+        self._aggregator_life = ""
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._own(partition)) for partition in self._wanted]
+        self._tasks += [asyncio.create_task(self._renew_leases()), asyncio.create_task(self._send_summaries())]
+
+    async def stop(self) -> None:
+        """Stop pulling, give the leases back: another shard need not wait for them to expire."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for owned in self._owned.values():
+            await owned.feed.close()
+            await self._ports.leases.release(owned.lease)
+        self._owned.clear()
+
+    # -- ownership and ingest ----------------------------------------------------------------------------------------
+
+    async def _own(self, partition: int) -> None:
+        """For ever: get the lease, rebuild the state from the stream, work until the lease is lost."""
+        while True:
+            try:
+                owned = await self._claim(partition)
+                if owned is not None:
+                    await self._work(partition, owned)
+            except StillwatchError as error:
+                log.warning("%s partition %d: %s", self.name, partition, error)
+            except Exception:  # the loop is the supervisor: whatever broke, the state is rebuilt and work goes on
+                log.exception("%s partition %d failed; rebuilding it", self.name, partition)
+            lost = self._owned.pop(partition, None)
+            if lost is not None:
+                await self._close(lost)
+            await asyncio.sleep(_RETRY_S)
+
+    async def _close(self, owned: _Owned) -> None:
+        try:
+            await owned.feed.close()
+        except Exception:
+            log.debug("%s: closing a feed failed", self.name, exc_info=True)
+
+    async def _claim(self, partition: int) -> _Owned | None:
+        ttl_s = self._settings.ingest.lease_ttl_s
+        asked_s = self._ports.clock.monotonic_s()
+        lease = await self._ports.leases.acquire(lease_key(partition), self.name, ttl_s)
+        if lease is None:
+            return None
+        core = PartitionCore(partition, self._settings.partitions, self._settings.ingest, self._settings.detection)
+        feed = await self._ports.events.open(partition, core.last_sequence)
+        owned = _Owned(core, lease, feed, asked_s + ttl_s)
+        self._owned[partition] = owned
+        log.info("%s owns partition %d, epoch %d", self.name, partition, lease.epoch)
+        return owned
+
+    async def _work(self, partition: int, owned: _Owned) -> None:
+        ingest = self._settings.ingest
+        while self._holds(owned):
+            messages = await owned.feed.fetch(ingest.batch_messages, ingest.fetch_timeout_s)
+            if messages and self._holds(owned):
+                await self._take(partition, owned, messages)
+        log.warning("%s lost the lease of partition %d", self.name, partition)
+
+    def _holds(self, owned: _Owned) -> bool:
+        return self._ports.clock.monotonic_s() < owned.deadline_s
+
+    async def _take(self, partition: int, owned: _Owned, messages: list[RawMessage]) -> None:
+        contexts = [context for m in messages if (context := remote_context(m.traceparent)) is not None]
+        observed: list[Observed] = []
+        for start in range(0, len(messages), _SLICE):
+            observed.append(owned.core.observe(messages[start : start + _SLICE]))
+            await asyncio.sleep(0)
+        contexts += [of_ids(*ids) for one in observed for ids in one.contexts]
+        parent, links = parent_and_links(contexts)
+        attributes: dict[str, str | int] = {
+            "messaging.system": "nats",
+            "messaging.operation.name": "process",
+            "messaging.operation.type": "process",
+            "messaging.destination.template": "stillwatch.partition.{partition}",
+            "messaging.destination.partition.id": str(partition),
+            "messaging.consumer.group.name": consumer_name(partition),
+            "messaging.batch.message_count": len(messages),
+            "stillwatch.shard": self.name,
+            "stillwatch.events": sum(one.taken for one in observed),
+            "stillwatch.rejected": sum(len(one.dead_letters) for one in observed),
+        }
+        with self._ports.tracer.start_as_current_span(
+            SPAN_PROCESS, context=parent, kind=SpanKind.CONSUMER, links=links, attributes=attributes
+        ) as span:
+            for one in observed:
+                if one.dead_letters:
+                    await self._ports.dead_letters.put(one.dead_letters)
+            await owned.feed.ack(observed[-1].last_sequence)
+        traceparent = traceparent_of(span) if parent is not None else None
+        if traceparent is not None:
+            owned.traceparents[traceparent] = None
+            if len(owned.traceparents) > 32:
+                owned.traceparents.pop(next(iter(owned.traceparents)))
+        for one in observed:
+            self._keep_alerts(one.scores)
+
+    def _keep_alerts(self, scores: list[AccountScore]) -> None:
+        for score in scores:
+            if score.band == "severe" and (score.account in self._alerts or len(self._alerts) < _MAX_ALERTS):
+                self._alerts[score.account] = score
+
+    async def _renew_leases(self) -> None:
+        ttl_s = self._settings.ingest.lease_ttl_s
+        while True:
+            await asyncio.sleep(ttl_s / 3)
+            for owned in list(self._owned.values()):
+                asked_s = self._ports.clock.monotonic_s()
+                try:
+                    renewed = await self._ports.leases.renew(owned.lease, ttl_s)
+                except Exception as error:
+                    log.warning("%s could not renew %s: %s", self.name, owned.lease.key, error)
+                    continue  # two more tries before the deadline
+                if renewed is None:
+                    owned.deadline_s = 0.0
+                else:
+                    owned.lease, owned.deadline_s = renewed, asked_s + ttl_s
+
+    # -- summaries ---------------------------------------------------------------------------------------------------
+
+    async def _send_summaries(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.ingest.summary_period_s)
+            for owned in list(self._owned.values()):
+                try:
+                    more = True
+                    while more:
+                        more = await self._send_some(owned)
+                except Exception as error:
+                    log.warning("%s could not send summaries: %s", self.name, error)
+
+    async def _send_some(self, owned: _Owned) -> bool:
+        """One call's worth; ``True`` when there may be more."""
+        summaries = owned.core.take_summaries(_SUMMARIES_PER_CALL)
+        alerts, self._alerts = self._alerts, {}
+        if not summaries and not alerts:
+            return False
+        traceparents = list(owned.traceparents)
+        owned.traceparents.clear()
+        try:
+            report = encode_report(Report(summaries, list(alerts.values()), traceparents))
+            life = await self._ports.aggregator.fold(self.name, report)
+        except BaseException:
+            owned.core.untake(summary.account for summary in summaries)
+            self._alerts = {**alerts, **self._alerts}
+            raise
+        if life != self._aggregator_life:
+            # A new aggregator knows nothing: everything is due again.
+            self._aggregator_life = life
+            for each in self._owned.values():
+                each.core.untake_all()
+            return True
+        return len(summaries) == _SUMMARIES_PER_CALL
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def _core_of(self, account: str) -> PartitionCore:
+        partition = partition_of(account, self._settings.partitions)
+        owned = self._owned.get(partition)
+        if owned is None or not self._holds(owned):
+            raise NotOwner(self.name, partition)
+        return owned.core
+
+    async def account(self, account: str) -> AccountView | None:
+        return self._core_of(account).account(account)
+
+    async def score(self, event: RequestEvent) -> AccountScore:
+        return self._core_of(event.account).score(event)
+
+    async def status(self) -> ShardStatus:
+        partitions = []
+        for partition in self._wanted:
+            owned = self._owned.get(partition)
+            if owned is None:
+                continue
+            waiting = await owned.feed.waiting()
+            partitions.append(owned.core.status(waiting, self._holds(owned)))
+        return ShardStatus(self.name, tuple(partitions), os.getpid())

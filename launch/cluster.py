@@ -1,0 +1,119 @@
+"""Starts everything on this machine: an embedded NATS unless one is configured, a local Ray, the actors, the API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+import ray
+
+from actors.host import start_actors, stop_actors
+from launch.embedded import EmbeddedNats
+from launch.settings import load_policy
+from launch.telemetry import configure_logging
+from launch.wiring import aggregator_factory, make_shard
+from serve.deployment import run_app, shut_down_app
+from stillwatch.errors import Unavailable
+from stillwatch.settings import Settings
+from streams.connection import close, connect
+from streams.topology import ensure
+
+_READY_WITHIN_S: Final = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    settings: Settings  # with the addresses that were chosen
+    nats_url: str
+    http_url: str
+    nats: EmbeddedNats | None
+
+
+@contextlib.contextmanager
+def cluster(settings: Settings) -> Iterator[Running]:
+    """The whole line, until the context ends. Ends only what it started."""
+    configure_logging(settings.telemetry)
+    load_policy(settings.policy_file)  # a policy that can not be read must not be found out by an actor
+    with contextlib.ExitStack() as stack:
+        nats: EmbeddedNats | None = None
+        if not settings.nats.urls:
+            nats = stack.enter_context(EmbeddedNats(Path(settings.data_dir) / "nats"))
+            settings = with_nats(settings, nats.url)
+        if settings.serve.port == 0:
+            serve = settings.serve.model_copy(update={"port": free_port(settings.serve.host)})
+            settings = settings.model_copy(update={"serve": serve})
+        asyncio.run(ensure_topology(settings))
+        _start_ray(settings)
+        stack.callback(_stop_ray)
+        start_actors(settings, make_shard, aggregator_factory(settings))
+        stack.callback(stop_actors, settings)
+        run_app(settings)
+        stack.callback(shut_down_app)
+        http_url = f"http://{settings.serve.host}:{settings.serve.port}"
+        await_ready(http_url)
+        yield Running(settings, settings.nats.urls[0], http_url, nats)
+
+
+def with_nats(settings: Settings, url: str) -> Settings:
+    return settings.model_copy(update={"nats": settings.nats.model_copy(update={"urls": (url,)})})
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+async def ensure_topology(settings: Settings) -> None:
+    client = await connect(settings.nats, f"{settings.deployment}-launch")
+    try:
+        await ensure(client, settings)
+    finally:
+        await close(client)
+
+
+def _start_ray(settings: Settings) -> None:
+    # Read by Ray when it starts, and inherited by its processes.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if settings.serve.haproxy:
+        os.environ.setdefault("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    root = str(Path(__file__).resolve().parents[1])
+    ray.init(
+        num_cpus=max(4, os.cpu_count() or 1),  # logical: our actors reserve none, Serve's replicas one each
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        log_to_driver=settings.telemetry.log_level == "DEBUG",
+        namespace=settings.deployment,
+        # Actors import the same code as this process, whatever folder it was started in.
+        runtime_env={"env_vars": {"PYTHONPATH": root}},
+    )
+
+
+def _stop_ray() -> None:
+    ray.shutdown()
+
+
+def await_ready(http_url: str, within_s: float = _READY_WITHIN_S) -> None:
+    """Until /readyz says 200; raises with the reasons it gave last."""
+    deadline = time.monotonic() + within_s
+    last = "no answer yet"
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"{http_url}/readyz", timeout=5)
+            if answer.status_code == 200:
+                return
+            last = answer.text
+        except httpx.HTTPError as error:
+            last = repr(error)
+        time.sleep(0.25)
+    raise Unavailable("the cluster", f"not ready after {within_s:g} s: {last[:500]}")

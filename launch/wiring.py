@@ -1,0 +1,110 @@
+"""Builds the ports of each process. These functions travel to Ray by reference and connect where they run."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from actors.aggregator import Aggregator, AggregatorPorts
+from actors.handles import RayAggregator, RayShards
+from actors.shard import Shard, ShardPorts
+from launch.settings import load_policy
+from launch.telemetry import SystemClock, configure_logging, make_tracer
+from nats.aio.client import Client
+from serve.ports import ServePorts
+from stillwatch.errors import Unavailable
+from stillwatch.gateway import Enforcer
+from stillwatch.revocation import Enforcement
+from stillwatch.settings import Policy, Settings
+from streams.connection import close, connect
+from streams.hub import jetstream_hub
+
+log = logging.getLogger("stillwatch.launch")
+
+_RETRY_S: Final = 1.0
+
+
+async def make_shard(name: str, partitions: Sequence[int], settings: Settings) -> Shard:
+    configure_logging(settings.telemetry)
+    clock = SystemClock()
+    hub = jetstream_hub(await _connected(settings, name), settings, clock)
+    tracer = make_tracer(settings.telemetry, "stillwatch-shard")
+    aggregator = RayAggregator(settings)
+    ports = ShardPorts(hub.events, hub.dead_letters, hub.leases, aggregator, clock, tracer)
+    return Shard(name, partitions, settings, ports)
+
+
+async def make_aggregator(settings: Settings, policy: Policy) -> Aggregator:
+    configure_logging(settings.telemetry)
+    clock = SystemClock()
+    hub = jetstream_hub(await _connected(settings, "aggregator"), settings, clock)
+    tracer = make_tracer(settings.telemetry, "stillwatch-aggregator")
+    return Aggregator(settings, policy, AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, clock, tracer))
+
+
+def aggregator_factory(settings: Settings) -> Callable[[Settings], Awaitable[Aggregator]]:
+    """The policy is read once, here: every life of the aggregator decides by the same one."""
+    return functools.partial(_make_aggregator_with, load_policy(settings.policy_file))
+
+
+async def _make_aggregator_with(policy: Policy, settings: Settings) -> Aggregator:
+    return await make_aggregator(settings, policy)
+
+
+async def make_serve_ports(settings: Settings) -> ServePorts:
+    configure_logging(settings.telemetry)
+    clock = SystemClock()
+    client = await _connected(settings, "serve")
+    hub = jetstream_hub(client, settings, clock)
+    tracer = make_tracer(settings.telemetry, "stillwatch-serve")
+    enforcer = Enforcer(client, clock=lambda: clock.unix_nano() / 1e9, tracer=tracer)
+    await enforcer.start()
+
+    async def shut_down() -> None:
+        await enforcer.stop()
+        await close(client)
+
+    return ServePorts(
+        clock=clock,
+        events=hub.publisher,
+        shards=RayShards(settings, hub.leases, clock.monotonic_s),
+        campaigns=RayAggregator(settings),
+        revocations=hub.revocations,
+        verdicts=hub.verdicts,
+        audit=hub.audit,
+        control=hub.control,
+        enforcer=InRam(enforcer),
+        close=shut_down,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InRam:
+    """serve.ports.Enforcer over the gateway's: /authz answers from the same RAM as a gateway does."""
+
+    enforcer: Enforcer
+
+    @property
+    def loaded(self) -> bool:
+        return self.enforcer.stats.loaded
+
+    @property
+    def active(self) -> int:
+        return self.enforcer.stats.keys
+
+    def check(self, account: str | None, organisation: str | None, now_unix_s: float) -> Enforcement | None:
+        return self.enforcer.check(account or "", organisation, now_unix_s)
+
+
+async def _connected(settings: Settings, name: str) -> Client:
+    """An actor that starts before NATS waits for it: Ray would restart it anyway, with more noise."""
+    while True:
+        try:
+            return await connect(settings.nats, f"{settings.deployment}-{name}")
+        except Unavailable as error:
+            log.warning("%s: %s", name, error)
+            await asyncio.sleep(_RETRY_S)

@@ -1,0 +1,165 @@
+"""The aggregator's core: summaries of accounts in, campaigns out. Deterministic; no clock, no I/O.
+
+``fold`` takes absolute summaries in any order. ``evaluate`` proposes groups by linkage, tests them on content, keeps
+the false discovery rate over all tests ever made, and opens or updates campaigns. ``now`` is event time: the newest
+request that any shard has seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from stillwatch.campaigns import OpenCampaign, describe, members_of, recalled
+from stillwatch.correlation.evidence import e_bh
+from stillwatch.correlation.linkage import Key, LinkageIndex
+from stillwatch.correlation.nulls import NullBank, Population, Slots
+from stillwatch.correlation.table import AccountTable
+from stillwatch.correlation.verify import GroupTest, examine_group
+from stillwatch.settings import DetectionSettings
+from stillwatch.summary import AccountSummary
+from stillwatch.verdict import Action, Campaign
+
+# An account with fewer conversations says nothing about its mixture.
+_MIN_CONVERSATIONS: Final = 8
+# A group is tested again when it has half as much data again: each test counts against the error rate.
+_RETEST_GROWTH: Final = 1.5
+# A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
+_MAX_SHARE: Final = 0.4
+# A found group with this much overlap with a known campaign is the same campaign seen from another side.
+_SAME_CAMPAIGN: Final = 1 / 3
+
+
+class AggregatorCore:
+    def __init__(self, settings: DetectionSettings) -> None:
+        self._settings = settings
+        self._links = LinkageIndex(settings.max_group_accounts)
+        self.table = AccountTable(settings.max_accounts, self._links)
+        self._campaigns: dict[str, OpenCampaign] = {}
+        self._tested_at: dict[Key, int] = {}  # conversations of the group when it was last tested
+        self._strong: list[float] = []  # e-values that could ever be discoveries; the others only count
+        self.tests = 0
+        self.evaluations = 0
+        self.last_seen_unix_nano = 0
+
+    def fold(self, summaries: Iterable[AccountSummary]) -> int:
+        """How many were news."""
+        news = 0
+        for summary in summaries:
+            news += self.table.put(summary)
+            self.last_seen_unix_nano = max(self.last_seen_unix_nano, summary.last_seen_unix_nano)
+        return news
+
+    def recall(self, campaign: Campaign) -> None:
+        """A campaign that an earlier life has published: its id, core and evidence stay."""
+        if campaign.id not in self._campaigns:
+            self._campaigns[campaign.id] = recalled(campaign)
+
+    # -- evaluation --------------------------------------------------------------------------------------------------
+
+    def evaluate(self) -> list[Campaign]:
+        """Campaigns that were opened or changed, oldest first."""
+        self.evaluations += 1
+        eligible = self.table.with_at_least(_MIN_CONVERSATIONS)
+        if len(eligible) < self._settings.min_null_accounts:
+            return []
+        population = Population.of(self.table, self._honest(eligible))
+        if population is None:
+            return []
+        nulls = NullBank(self.table, population, self._settings.null_sets, self._settings.seed)
+        for key, slots in self._due(eligible):
+            found = examine_group(self.table, slots, population, nulls)
+            self._tested_at[key] = int(self.table.conversations(slots).sum())
+            if found is not None:
+                self._judge(key, found, population)
+        return [changed for campaign in self._campaigns.values() if (changed := self._refresh(campaign, population))]
+
+    def _honest(self, eligible: Slots) -> Slots:
+        """Known campaigns do not define what is normal."""
+        slots = [self.table.slot(account) for campaign in self._campaigns.values() for account in campaign.core]
+        members = [slot for slot in slots if slot is not None]
+        return eligible[~np.isin(eligible, np.array(members, dtype=np.int64))]
+
+    def _due(self, eligible: Slots) -> list[tuple[Key, Slots]]:
+        """Groups that are big enough, rare enough, and have news since they were last tested."""
+        position = {int(slot): index for index, slot in enumerate(eligible)}
+        due = []
+        for key, shared in self._links.groups(self._settings.min_group_accounts):
+            if len(shared) > max(_MAX_SHARE * len(self.table), self._settings.min_group_accounts):
+                continue
+            slots = np.array(sorted((s for s in shared if s in position), key=position.__getitem__), dtype=np.int64)
+            if len(slots) < self._settings.min_group_accounts:
+                continue
+            conversations = int(self.table.conversations(slots).sum())
+            grown = conversations >= _RETEST_GROWTH * self._tested_at.get(key, 0)
+            if grown and conversations >= self._settings.min_group_conversations:
+                due.append((key, slots))
+        return due
+
+    def _judge(self, key: Key, found: GroupTest, population: Population) -> None:
+        self.tests += 1
+        level = self._settings.false_discovery_level
+        if found.e_value < 1 / level:
+            return
+        self._strong.append(found.e_value)
+        if found.e_value < e_bh(self._strong, self.tests, level):
+            return
+        known = self._overlapping(found.kept)
+        if known is None and len(self._campaigns) < self._settings.max_campaigns:
+            known = OpenCampaign(_campaign_id(key), self.last_seen_unix_nano, found)
+            self._campaigns[known.id] = known
+        if known is not None:
+            known.add_evidence(key, found, self._accounts(found.kept))
+            # Its members beyond this group are known at once: the next group of the same pool is then recognised.
+            self._find_members(known, population)
+
+    def _overlapping(self, kept: Slots) -> OpenCampaign | None:
+        found = self._accounts(kept)
+        for campaign in self._campaigns.values():
+            known = campaign.core | campaign.sure
+            if len(found & known) >= _SAME_CAMPAIGN * min(len(found), len(known)):
+                return campaign
+        return None
+
+    def _accounts(self, slots: Slots) -> frozenset[str]:
+        return frozenset(self.table.summary(int(slot)).account for slot in slots)
+
+    def _find_members(self, campaign: OpenCampaign, population: Population) -> None:
+        campaign.members = members_of(campaign, self.table, self._links, population)
+
+    def _refresh(self, campaign: OpenCampaign, population: Population) -> Campaign | None:
+        self._find_members(campaign, population)
+        return campaign.update(describe(campaign, self.table, self.last_seen_unix_nano))
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def campaigns(self) -> list[Campaign]:
+        """Newest first."""
+        described = [c.described for c in self._campaigns.values() if c.described is not None]
+        return sorted(described, key=lambda campaign: -campaign.detected_at_unix_nano)
+
+    def campaign(self, campaign_id: str) -> Campaign | None:
+        found = self._campaigns.get(campaign_id)
+        return found.described if found else None
+
+    def campaign_of(self, account: str) -> str | None:
+        """The campaign in which the account's membership is most certain, if it is more likely than not."""
+        best: tuple[float, str] | None = None
+        for campaign in self._campaigns.values():
+            confidence = campaign.confidence_of(account)
+            if confidence >= 0.5 and (best is None or confidence > best[0]):
+                best = (confidence, campaign.id)
+        return best[1] if best else None
+
+    def acted(self, campaign_id: str, action: Action) -> Campaign | None:
+        """The policy has decided: shown with the campaign."""
+        found = self._campaigns.get(campaign_id)
+        return found.set_action(action) if found else None
+
+
+def _campaign_id(key: Key) -> str:
+    """From the linkage value under which it was first seen: a replay finds the same campaign under the same id."""
+    return "c-" + hashlib.blake2b("\x1f".join(key).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,200 @@
+"""One open campaign: its core, who else belongs, the evidence in words, its growth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from stillwatch.correlation.linkage import Key, LinkageIndex
+from stillwatch.correlation.membership import concentration_of, confidence, log_likelihood_ratio
+from stillwatch.correlation.nulls import Population
+from stillwatch.correlation.table import AccountTable
+from stillwatch.correlation.verify import GroupTest
+from stillwatch.lexicon import CAPABILITIES
+from stillwatch.verdict import Action, Campaign, Member, Signal
+
+_MAX_KEYS: Final = 64
+_MAX_GROWTH_ROWS: Final = 1_000  # hours; six weeks
+# Below this, an account is not worth listing: the list is what a reviewer reads before anyone acts.
+_MIN_LISTED_CONFIDENCE: Final = 0.2
+
+
+# The policy's usual threshold for acting: nine in ten.
+SURE: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMember:
+    account: str
+    confidence: float
+
+
+@dataclass(slots=True)
+class OpenCampaign:
+    """``core``: the accounts that passed the content test. Linkage keys and evidence grow as more groups pass."""
+
+    id: str
+    detected_at_unix_nano: int
+    best: GroupTest
+    core: frozenset[str] = frozenset()
+    keys: tuple[Key, ...] = ()
+    evidence: tuple[tuple[float, frozenset[str]], ...] = ()
+    members: tuple[ListedMember, ...] = ()
+    described: Campaign | None = None
+
+    def add_evidence(self, key: Key, found: GroupTest, accounts: frozenset[str]) -> None:
+        self.core |= accounts
+        if key not in self.keys and len(self.keys) < _MAX_KEYS:
+            self.keys = (*self.keys, key)
+        if found.e_value > self.best.e_value:
+            self.best = found
+        strongest = sorted((*self.evidence, (found.e_value, accounts)), key=lambda item: -item[0])
+        self.evidence = tuple(strongest[:_MAX_KEYS])
+
+    @property
+    def e_value(self) -> float:
+        """The product over groups without a common account: their requests are different requests, so their evidence
+        multiplies. Strongest first; a group that overlaps with one already counted adds nothing."""
+        product, counted = 1.0, frozenset[str]()
+        for e_value, accounts in self.evidence:
+            if e_value > 1 and not accounts & counted:
+                product, counted = min(product * e_value, 1e300), counted | accounts
+        return product
+
+    @property
+    def sure(self) -> frozenset[str]:
+        return frozenset(member.account for member in self.members if member.confidence >= SURE)
+
+    def confidence_of(self, account: str) -> float:
+        return next((member.confidence for member in self.members if member.account == account), 0.0)
+
+    def set_action(self, action: Action) -> Campaign | None:
+        if self.described is not None:
+            self.described = replace(self.described, action=action)
+        return self.described
+
+    def update(self, described: Campaign) -> Campaign | None:
+        """The campaign if anything in it changed but the time, else ``None``."""
+        before, self.described = self.described, described
+        if before is not None and replace(before, updated_at_unix_nano=described.updated_at_unix_nano) == described:
+            return None
+        return described
+
+
+def recalled(campaign: Campaign) -> OpenCampaign:
+    """From its published form. The test that opened it is read back from its first signals."""
+    homogeneity, breadth = campaign.signals[0], campaign.signals[1]
+    normal = homogeneity.normal or (0.0, 0.0)
+    best = GroupTest(
+        kept=np.array([], dtype=np.int64), tested_accounts=len(campaign.members), f=homogeneity.value, normal_f=normal,
+        p_value=float(10 ** -(homogeneity.surprise or 0.0)), e_value=campaign.e_value, breadth=breadth.value,
+        concentration=concentration_of(sum(normal) / 2),
+    )  # fmt: skip
+    core = frozenset(member.account for member in campaign.members if member.confidence >= SURE)
+    keys = tuple((view, value) for view, _, value in (text.partition("=") for text in campaign.linkage))
+    members = tuple(ListedMember(member.account, member.confidence) for member in campaign.members)
+    evidence = ((campaign.e_value, core),)
+    return OpenCampaign(
+        campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign
+    )  # fmt: skip
+
+
+def members_of(
+    campaign: OpenCampaign, table: AccountTable, links: LinkageIndex, population: Population
+) -> tuple[ListedMember, ...]:
+    """The core and every account that shares a value with it and fits its pool, surest first.
+
+    The prior is the share of the rarest common value's accounts that are in the core; the topics do the rest.
+    """
+    prior: dict[int, float] = {}
+    found = (table.slot(account) for account in campaign.core)
+    core = {slot for slot in found if slot is not None}  # an account may have been evicted since
+    if not core:
+        return ()
+    core_keys = {key for slot in core for key in table.summary(slot).links}
+    for key in sorted(core_keys):
+        sharing = links.sharing(key)
+        inside = len(sharing & core)
+        # One account's own address links nobody; a value that is mostly outside proves nothing.
+        if len(sharing) < 3 or inside < 2:
+            continue
+        odds = float(np.log((inside + 0.5) / (len(sharing) - inside + 0.5)))
+        for slot in sharing:
+            prior[slot] = max(prior.get(slot, -np.inf), odds)
+    for slot in core:
+        prior.setdefault(slot, 0.0)
+    slots = np.array(sorted(prior, key=lambda slot: table.summary(slot).account), dtype=np.int64)
+    pool = table.counts(sorted(core)).sum(axis=0)
+    counts = table.counts(slots)
+    ratio = log_likelihood_ratio(
+        counts, pool, population.mixture, campaign.best.concentration, inside=np.isin(slots, list(core))
+    )  # fmt: skip
+    sure = confidence(ratio, np.array([prior[int(slot)] for slot in slots]))
+    listed = [
+        ListedMember(table.summary(int(slot)).account, round(float(c), 4))
+        for slot, c in zip(slots, sure, strict=True)
+        if c >= _MIN_LISTED_CONFIDENCE
+    ]
+    return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
+
+
+def describe(campaign: OpenCampaign, table: AccountTable, now: int) -> Campaign:
+    listed, covered = [], 0
+    for member in campaign.members:
+        summary = table.summary_of(member.account)
+        if summary is None:
+            continue
+        listed.append(
+            Member(summary.account, member.confidence, summary.events, summary.tokens, summary.organisation)
+        )  # fmt: skip
+        covered |= summary.capabilities if member.confidence >= 0.5 else 0
+    probable = [member for member in listed if member.confidence >= 0.5]
+    requests = sum(member.requests for member in probable)
+    return Campaign(
+        id=campaign.id,
+        detected_at_unix_nano=campaign.detected_at_unix_nano,
+        updated_at_unix_nano=now,
+        members=tuple(listed),
+        signals=_signals(campaign, covered.bit_count()),
+        e_value=round(campaign.e_value, 3),
+        linkage=tuple(f"{view}={value}" for view, value in campaign.keys),
+        requests=requests,
+        tokens=sum(member.tokens for member in probable),
+        growth=_growth(campaign, now, len(probable), requests),
+        action=campaign.described.action if campaign.described else "observe",
+    )
+
+
+def _growth(campaign: OpenCampaign, now: int, members: int, requests: int) -> tuple[tuple[int, int, int], ...]:
+    """One row an hour of event time; the running hour is overwritten."""
+    hour = now // 3_600_000_000_000 * 3_600
+    before = campaign.described.growth if campaign.described else ()
+    kept = tuple(row for row in before if row[0] < hour)
+    return (*kept[-_MAX_GROWTH_ROWS + 1 :], (hour, members, requests))
+
+
+def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
+    best = campaign.best
+    views = sorted({view for view, _ in campaign.keys})
+    return (
+        Signal(
+            "homogeneity", best.f, best.normal_f, -float(np.log10(max(best.p_value, 1e-300))),
+            f"the topics of these {best.tested_accounts} accounts differ by F = {best.f:.4f}; matched sets of other accounts "
+            f"differ by {best.normal_f[0]:.4f} to {best.normal_f[1]:.4f}. Accounts that differ by nothing are fed from "
+            f"one pool (p = {best.p_value:.1e}, tested on requests that did not propose the group)",
+        ),
+        Signal(
+            "pool_breadth", best.breadth, None, None,
+            f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job covers few",
+        ),
+        Signal(
+            "capability_coverage", float(capabilities), None, None,
+            f"together they asked for {capabilities} of {len(CAPABILITIES)} capabilities",
+        ),
+        Signal(
+            "linkage", float(len(campaign.keys)), None, None,
+            f"they were proposed by {len(campaign.keys)} shared values ({', '.join(views)}); sharing alone is no evidence",
+        ),
+    )  # fmt: skip

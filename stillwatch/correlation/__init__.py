@@ -1,0 +1,1 @@
+"""Accounts that act alike: linkage proposes groups, content tests them, evidence decides. Pure and deterministic."""

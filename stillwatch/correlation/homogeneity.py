@@ -1,0 +1,76 @@
+"""How differently the accounts of a group choose their topics.
+
+Accounts that one dispatcher feeds from one pool share one topic mixture to within sampling noise; people do not. The
+statistic is population genetics' F_ST over topic cells (Weir & Cockerham 1984, moment form): 0 for one source, larger
+the more the accounts' own mixtures differ, and unbiased at any number of requests.
+
+    w = probability that two requests of one account are about one topic
+    c = probability that two requests of two different accounts are
+    F = (w - c) / (1 - c)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.float64]  # shape (accounts, cells): conversations an account opened per topic cell
+
+# An account with more conversations than this weighs no more: no single loud account decides for its group.
+_WEIGHT_CAP = 64.0
+
+
+@dataclass(frozen=True, slots=True)
+class Heterogeneity:
+    """``f``: 0 = one source. ``standard_error`` by the jackknife over accounts. ``same_topic``: c above."""
+
+    f: float
+    standard_error: float
+    same_topic: float
+    accounts: int
+
+
+def heterogeneity(counts: Counts) -> Heterogeneity | None:
+    """F of the accounts (rows) with at least two conversations; ``None`` with fewer than three of them.
+
+    >>> rng = np.random.default_rng(1)
+    >>> one_pool = rng.multinomial(60, np.full(50, 1 / 50), size=40).astype(float)
+    >>> abs(heterogeneity(one_pool).f) < 0.003
+    True
+    >>> people = np.array([rng.multinomial(60, rng.dirichlet(np.full(50, 0.2))) for _ in range(40)]).astype(float)
+    >>> heterogeneity(people).f > 0.05
+    True
+    """
+    totals = counts.sum(axis=1)
+    counts, totals = counts[totals >= 2], totals[totals >= 2]
+    accounts = len(totals)
+    if accounts < 3:
+        return None
+    within = (counts * (counts - 1)).sum(axis=1) / (totals * (totals - 1))
+    weight = np.minimum(totals - 1, _WEIGHT_CAP)
+    mix = counts / totals[:, None] * weight[:, None]
+
+    # Sums over accounts; leaving one out is a subtraction, so the jackknife costs no more than the estimate.
+    weighted_within, squares = weight * within, (mix**2).sum(axis=1)
+    total_mix = mix.sum(axis=0)
+    cross = mix @ total_mix
+    all_cross = float(total_mix @ total_mix)
+
+    def f_of(w: npt.NDArray[np.float64], c: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return (w - c) / np.maximum(1 - c, 1e-12)
+
+    def between(cross_sum: float, square_sum: float, weight_sum: float, weight_squares: float) -> float:
+        return (cross_sum - square_sum) / max(weight_sum**2 - weight_squares, 1e-12)
+
+    w_all = weighted_within.sum() / weight.sum()
+    c_all = between(all_cross, squares.sum(), weight.sum(), (weight**2).sum())
+    w_out = (weighted_within.sum() - weighted_within) / (weight.sum() - weight)
+    weight_out = weight.sum() - weight
+    cross_out = all_cross - 2 * cross + squares
+    c_out = (cross_out - (squares.sum() - squares)) / np.maximum(weight_out**2 - ((weight**2).sum() - weight**2), 1e-12)
+    f = float(f_of(np.asarray(w_all), np.asarray(c_all)))
+    leave_one_out = f_of(w_out, c_out)
+    variance = (accounts - 1) / accounts * ((leave_one_out - leave_one_out.mean()) ** 2).sum()
+    return Heterogeneity(f, float(np.sqrt(variance)), float(c_all), accounts)

@@ -1,0 +1,52 @@
+"""Who belongs: does an account draw from the group's pool, or is it a person of its own?
+
+A likelihood ratio per account. Under "member", its topic counts are a multinomial draw from the pool, estimated from
+the *other* accounts. Under "a person", they are Dirichlet-multinomial around the population's mixture with the honest
+concentration S, where F = 1 / (1 + S) ties S to the heterogeneity measured on honest sets.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, gammaln
+
+from stillwatch.correlation.homogeneity import Counts
+
+Vector = npt.NDArray[np.float64]
+
+# Pseudo-conversations of the population in the pool estimate: keeps an unseen cell from deciding alone.
+_SMOOTHING = 8.0
+
+
+def pool_log_likelihood(counts: Counts, pool: Counts, population: Vector, *, inside: npt.NDArray[np.bool_]) -> Vector:
+    """log P(counts of each row | pool), leaving the row itself out of ``pool`` sums where it is ``inside``."""
+    rest = pool[None, :] - np.where(inside[:, None], counts, 0.0)
+    mixture = (rest + _SMOOTHING * population[None, :]) / (rest.sum(axis=1, keepdims=True) + _SMOOTHING)
+    return np.asarray((counts * np.log(np.maximum(mixture, 1e-12))).sum(axis=1))
+
+
+def person_log_likelihood(counts: Counts, population: Vector, concentration: float) -> Vector:
+    """log P(counts of each row | an honest person), Dirichlet-multinomial without the multinomial coefficient."""
+    alpha = np.maximum(population * concentration, 1e-6)
+    totals = counts.sum(axis=1)
+    each = (gammaln(counts + alpha[None, :]) - gammaln(alpha)[None, :]).sum(axis=1)
+    return np.asarray(gammaln(alpha.sum()) - gammaln(totals + alpha.sum()) + each)
+
+
+def concentration_of(f: float) -> float:
+    """S with F = 1 / (1 + S), kept to what people show: 0.5 (one hobby) to 500 (a gateway)."""
+    return float(np.clip(1 / max(f, 1e-6) - 1, 0.5, 500.0))
+
+
+def log_likelihood_ratio(
+    counts: Counts, pool: Counts, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_]
+) -> Vector:
+    """Natural log; above 0 speaks for membership."""
+    member = pool_log_likelihood(counts, pool, population, inside=inside)
+    return member - person_log_likelihood(counts, population, concentration)
+
+
+def confidence(log_ratio: Vector, prior_log_odds: Vector) -> Vector:
+    """Posterior probability of membership, kept off 0 and 1: the model is an approximation and should say so."""
+    return np.clip(expit(log_ratio + prior_log_odds), 0.001, 0.999)

@@ -1,0 +1,100 @@
+"""The aggregator's memory of accounts: one row of topic counts each, in two halves. 1 KiB a row plus its summary.
+
+Absolute summaries replace older ones, so folding is idempotent and its order is irrelevant. When full, the account
+that has been silent for longest makes room.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from stillwatch.correlation.homogeneity import Counts
+from stillwatch.correlation.linkage import LinkageIndex
+from stillwatch.fingerprint import CELLS
+from stillwatch.summary import AccountSummary
+
+PROPOSE, TEST = 0, 1
+
+
+class AccountTable:
+    def __init__(self, max_accounts: int, links: LinkageIndex) -> None:
+        self._max_accounts = max_accounts
+        self._links = links
+        self._slot_of: OrderedDict[str, int] = OrderedDict()  # least recently updated first
+        self._summaries: list[AccountSummary | None] = []
+        self._cells = np.zeros((64, 2, CELLS), dtype=np.uint16)
+        self._conversations = np.zeros(64, dtype=np.int64)
+        self.evicted = 0
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    def put(self, summary: AccountSummary) -> bool:
+        """``True`` when it was news."""
+        slot = self._slot_of.get(summary.account)
+        if slot is None:
+            slot = self._new_slot()
+            self._slot_of[summary.account] = slot
+        else:
+            known = self._summaries[slot]
+            if known is not None and known.events > summary.events:
+                return False
+            if known is not None:
+                gone = set(known.links) - set(summary.links)
+                self._links.unlink(slot, gone)
+            self._slot_of.move_to_end(summary.account)
+        self._summaries[slot] = summary
+        self._links.link(slot, summary.links)
+        rows = self._cells[slot]
+        rows[:] = 0
+        for half in (PROPOSE, TEST):
+            for cell, count in summary.cells[half]:
+                rows[half, cell] = count
+        self._conversations[slot] = int(rows.sum())
+        return True
+
+    def _new_slot(self) -> int:
+        if len(self._slot_of) >= self._max_accounts:
+            _, slot = self._slot_of.popitem(last=False)
+            old = self._summaries[slot]
+            if old is not None:
+                self._links.unlink(slot, old.links)
+            self.evicted += 1
+            return slot
+        slot = len(self._summaries)
+        self._summaries.append(None)
+        if slot >= len(self._cells):
+            self._cells = np.concatenate([self._cells, np.zeros_like(self._cells)])
+            self._conversations = np.concatenate([self._conversations, np.zeros_like(self._conversations)])
+        return slot
+
+    def slot(self, account: str) -> int | None:
+        return self._slot_of.get(account)
+
+    def summary(self, slot: int) -> AccountSummary:
+        found = self._summaries[slot]
+        if found is None:
+            raise KeyError(slot)
+        return found
+
+    def summary_of(self, account: str) -> AccountSummary | None:
+        slot = self._slot_of.get(account)
+        return None if slot is None else self._summaries[slot]
+
+    def counts(self, slots: npt.NDArray[np.int64] | Sequence[int], half: int | None = None) -> Counts:
+        """Topic counts (accounts × cells) of one half, or of both together."""
+        rows = self._cells[np.asarray(slots, dtype=np.int64)]
+        chosen = rows.sum(axis=1, dtype=np.float64) if half is None else rows[:, half].astype(np.float64)
+        return np.asarray(chosen)
+
+    def conversations(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return self._conversations[slots]
+
+    def with_at_least(self, conversations: int) -> npt.NDArray[np.int64]:
+        """Slots of accounts that opened so many conversations, in a fixed order of account names."""
+        slots = np.fromiter((slot for _, slot in sorted(self._slot_of.items())), dtype=np.int64, count=len(self))
+        return slots[self._conversations[slots] >= conversations]

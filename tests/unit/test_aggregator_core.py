@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+from factories import a_summary, topic_counts
+
+from stillwatch.aggregator import AggregatorCore
+from stillwatch.settings import DetectionSettings
+from stillwatch.summary import AccountSummary
+
+CELLS = 256
+
+
+def people(rng: np.random.Generator, count: int, conversations: int = 40, prefix: str = "p") -> list[AccountSummary]:
+    """Individuals: each has interests of its own (Dirichlet), shares a popular client, sometimes a cohort."""
+    out = []
+    for number in range(count):
+        mixture = rng.dirichlet(np.full(CELLS, 8 / CELLS))
+        links = [("client", f"sdk-{rng.integers(4)}"), ("signup", f"promo-{rng.integers(max(count // 12, 1))}")]
+        counts = topic_counts(rng, mixture, int(rng.integers(conversations // 2, conversations * 2)))
+        out.append(a_summary(f"{prefix}{number:04d}", counts, tuple(links)))
+    return out
+
+
+def pool_accounts(
+    rng: np.random.Generator, count: int, conversations: int = 40, topics: int = 120, prefix: str = "x", **known: str
+) -> list[AccountSummary]:
+    """Accounts that one dispatcher feeds from one pool; four cohorts, one client that honest people use too."""
+    mixture = np.zeros(CELLS)
+    mixture[rng.permutation(CELLS)[:topics]] = rng.dirichlet(np.full(topics, 2.0))
+    return [
+        a_summary(
+            f"{prefix}{n:04d}", topic_counts(rng, mixture, conversations),
+            (("client", "sdk-1"), ("signup", f"batch-{n % 3}")), **known,  # type: ignore[arg-type]
+        )
+        for n in range(count)
+    ]  # fmt: skip
+
+
+def evaluated(*groups: list[AccountSummary], seed: int = 7) -> AggregatorCore:
+    core = AggregatorCore(DetectionSettings(seed=seed))
+    core.fold(summary for group in groups for summary in group)
+    core.evaluate()
+    return core
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_accounts_fed_from_one_pool_are_a_campaign(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    core = evaluated(people(rng, 300), pool_accounts(rng, 60))
+    campaigns = core.campaigns()
+    assert len(campaigns) == 1
+    sure = {member.account for member in campaigns[0].members if member.confidence >= 0.9}
+    assert len({name for name in sure if name.startswith("x")}) >= 54
+    assert not {name for name in sure if name.startswith("p")}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_people_who_share_cohorts_and_clients_are_not_a_campaign(seed: int) -> None:
+    core = evaluated(people(np.random.default_rng(seed), 400))
+    assert core.tests > 0
+    assert core.campaigns() == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_team_that_shares_everything_but_its_interests_is_not_a_campaign(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    field = rng.dirichlet(np.full(CELLS, 60 / CELLS))  # they work in one field ...
+    team = []
+    for number in range(25):
+        mixture = 0.5 * field + 0.5 * rng.dirichlet(np.full(CELLS, 8 / CELLS))  # ... on tasks of their own
+        links = (("client", "tool"), ("payment", "corp"), ("system", "tool-prompt"), ("signup", "corp"))
+        team.append(a_summary(f"t{number:03d}", topic_counts(rng, mixture, 60), links))
+    assert evaluated(people(rng, 300), team).campaigns() == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_product_with_one_job_that_shards_its_keys_is_not_a_campaign(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    product = pool_accounts(rng, 30, conversations=120, topics=6, prefix="s")
+    assert evaluated(people(rng, 300), product).campaigns() == []
+
+
+def test_folding_is_idempotent_and_its_order_is_irrelevant() -> None:
+    rng = np.random.default_rng(5)
+    summaries = [*people(rng, 200), *pool_accounts(rng, 60)]
+    shuffled = [summaries[index] for index in rng.permutation(len(summaries))]
+    once, twice = evaluated(summaries), evaluated(shuffled, summaries, shuffled)
+    assert once.campaigns() == twice.campaigns()
+    assert once.campaigns() != []
+
+
+def test_an_older_summary_does_not_replace_a_newer_one() -> None:
+    core = AggregatorCore(DetectionSettings())
+    rng = np.random.default_rng(1)
+    newer, older = (a_summary("a", topic_counts(rng, np.full(CELLS, 1 / CELLS), n)) for n in (40, 20))
+    assert core.fold([newer]) == 1
+    assert core.fold([older]) == 0
+    slot = core.table.slot("a")
+    assert slot is not None
+    assert core.table.summary(slot).events == 40
+
+
+def test_evaluating_again_without_news_reports_nothing() -> None:
+    rng = np.random.default_rng(2)
+    core = evaluated(people(rng, 300), pool_accounts(rng, 60))
+    tests = core.tests
+    assert core.evaluate() == []
+    assert core.tests == tests
+
+
+def test_a_campaign_keeps_its_id_while_it_grows() -> None:
+    rng = np.random.default_rng(3)
+    first = pool_accounts(rng, 40)
+    core = evaluated(people(rng, 300), first)
+    before = core.campaigns()[0]
+    mixture = np.zeros(CELLS)
+    for summary in first:
+        for half in summary.cells:
+            for cell, count in half:
+                mixture[cell] += count
+    mixture /= mixture.sum()
+    late = [
+        a_summary(f"y{n:03d}", topic_counts(rng, mixture, 40), (("client", "sdk-1"), ("signup", f"batch-{n % 3}")))
+        for n in range(20)
+    ]
+    core.fold(late)
+    core.evaluate()
+    after = core.campaigns()[0]
+    assert (after.id, after.detected_at_unix_nano) == (before.id, before.detected_at_unix_nano)
+    assert len(after.members) > len(before.members)
+    assert after.requests > before.requests
+
+
+def test_a_new_life_recalls_published_campaigns_under_their_ids() -> None:
+    rng = np.random.default_rng(4)
+    summaries = [*people(rng, 300), *pool_accounts(rng, 60)]
+    published = evaluated(summaries).campaigns()[0]
+    core = AggregatorCore(DetectionSettings())
+    core.recall(published)
+    assert core.campaign_of("x0003") == published.id
+    core.fold(summaries)
+    core.evaluate()
+    assert [campaign.id for campaign in core.campaigns()] == [published.id]
+
+
+def test_every_signal_of_a_campaign_is_a_sentence_with_its_number() -> None:
+    rng = np.random.default_rng(6)
+    campaign = evaluated(people(rng, 300), pool_accounts(rng, 60)).campaigns()[0]
+    homogeneity = campaign.signals[0]
+    assert homogeneity.name == "homogeneity"
+    assert f"{homogeneity.value:.4f}" in homogeneity.sentence
+    assert homogeneity.normal is not None
+    assert homogeneity.value < homogeneity.normal[0]
+    assert campaign.e_value > 1_000
+    assert campaign.growth[-1][1] == sum(1 for member in campaign.members if member.confidence >= 0.5)
+
+
+def test_memory_is_bounded_by_the_longest_silent_account() -> None:
+    core = AggregatorCore(DetectionSettings(max_accounts=100))
+    core.fold(people(np.random.default_rng(1), 150))
+    assert len(core.table) == 100
+    assert core.table.evicted == 50
+    assert core.table.slot("p0000") is None
+    assert core.table.slot("p0149") is not None
