@@ -175,7 +175,7 @@ class Shard:
             if len(owned.traceparents) > 32:
                 owned.traceparents.pop(next(iter(owned.traceparents)))
         for one in observed:
-            self._keep_alerts(one.scores)
+            self._keep_alerts(one.alarming)
 
     def _keep_alerts(self, scores: list[AccountScore]) -> None:
         for score in scores:

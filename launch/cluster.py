@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import socket
@@ -18,10 +19,15 @@ import ray
 
 from actors.host import start_actors, stop_actors
 from launch.embedded import EmbeddedNats
+from launch.keys import read_keys
 from launch.settings import load_policy
 from launch.telemetry import configure_logging
-from launch.wiring import aggregator_factory, make_shard
-from serve.deployment import run_app, shut_down_app
+from launch.wiring import aggregator_factory, make_serve_ports, make_shard
+from serve import deployment
+from serve.deployment import Application
+from serve.keys import KeyRing
+from serve.ports import About
+from serve.proxy import environment as proxy_environment
 from stillwatch.errors import Unavailable
 from stillwatch.settings import Settings
 from streams.connection import close, connect
@@ -56,11 +62,17 @@ def cluster(settings: Settings) -> Iterator[Running]:
         stack.callback(_stop_ray)
         start_actors(settings, make_shard, aggregator_factory(settings))
         stack.callback(stop_actors, settings)
-        run_app(settings)
-        stack.callback(shut_down_app)
+        deployment.run_app(http_application(settings, read_keys(settings)), settings.serve)
+        stack.callback(deployment.shut_down_app)
         http_url = f"http://{settings.serve.host}:{settings.serve.port}"
         await_ready(http_url)
         yield Running(settings, settings.nats.urls[0], http_url, nats)
+
+
+def http_application(settings: Settings, keys: KeyRing) -> Application:
+    policy = load_policy(settings.policy_file)
+    about = About(settings.deployment, settings.partitions, policy.mode, policy.version)
+    return deployment.bind_app(functools.partial(make_serve_ports, settings), settings.serve, keys, about)
 
 
 def with_nats(settings: Settings, url: str) -> Settings:
@@ -85,17 +97,21 @@ def _start_ray(settings: Settings) -> None:
     # Read by Ray when it starts, and inherited by its processes.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if settings.serve.haproxy:
-        os.environ.setdefault("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    # Serve kills a proxy that is not ready in 5 s and gives up after three; on two busy cores it takes longer.
+    os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "45")
+    os.environ.setdefault("RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S", "30")
+    for name, value in proxy_environment(settings.serve).items():
+        os.environ.setdefault(name, value)
+    # Ray's processes import the same code as this one, whatever folder it was started in. Through the environment
+    # and not as a runtime_env: that would forgo Ray's warm workers and add seconds to every actor.
     root = str(Path(__file__).resolve().parents[1])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     ray.init(
         num_cpus=max(4, os.cpu_count() or 1),  # logical: our actors reserve none, Serve's replicas one each
         include_dashboard=False,
         logging_level=logging.ERROR,
         log_to_driver=settings.telemetry.log_level == "DEBUG",
         namespace=settings.deployment,
-        # Actors import the same code as this process, whatever folder it was started in.
-        runtime_env={"env_vars": {"PYTHONPATH": root}},
     )
 
 

@@ -53,7 +53,8 @@ class EmbeddedNats:
         self._dir, self._host, self._port = Path(store_dir).resolve(), host, port
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self._ready = threading.Event()
+        self._decided = threading.Event()  # ready, or ended
+        self._is_ready = False
         self._last_lines: collections.deque[str] = collections.deque(maxlen=20)
 
     @property
@@ -101,7 +102,8 @@ class EmbeddedNats:
         self._dir.mkdir(parents=True, exist_ok=True)
         config = self._dir / "nats-server.conf"
         config.write_text(json.dumps(self._config(), indent=2))
-        self._ready.clear()
+        self._decided.clear()
+        self._is_ready = False
         self._last_lines.clear()
         lock = self._lock()
         try:
@@ -164,8 +166,8 @@ class EmbeddedNats:
             return "unknown"
 
     def _await_ready(self) -> None:
-        assert self._process is not None
-        if not self._ready.wait(_READY_S) or self._process.poll() is not None:
+        self._decided.wait(_READY_S)
+        if not self._is_ready:
             self.kill()
             lines = " | ".join(self._last_lines) or "it said nothing"
             raise Unavailable("the embedded nats-server", f"it did not start: {lines}")
@@ -179,11 +181,12 @@ class EmbeddedNats:
                 if listening := _LISTENING.search(text):
                     self._port = int(listening.group(1))
                 if text.endswith("Server is ready"):
-                    self._ready.set()
+                    self._is_ready = True
+                    self._decided.set()
                 parsed = _LOG_LINE.match(text)
                 level, said = parsed.groups() if parsed else ("INF", text)
                 _log.log(_LEVELS.get(level, logging.DEBUG), "nats-server: %s", said)
-        self._ready.set()  # it has ended; whoever waits looks at the process
+        self._decided.set()
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

@@ -10,22 +10,25 @@ import asyncio
 from typing import Any
 
 from actors.host import start_actors
-from launch.cluster import ensure_topology
+from launch.cluster import ensure_topology, http_application
+from launch.keys import read_keys
 from launch.settings import load_settings
 from launch.telemetry import configure_logging
 from launch.wiring import aggregator_factory, make_shard
-from serve.deployment import bind_app
+from serve.deployment import Application
 from stillwatch.errors import SettingsError
 
 
-def http(args: dict[str, Any]) -> Any:
+def http(args: dict[str, Any]) -> Application:
     """``args``: ``config``, the path of the YAML file; without it, STILLWATCH_CONFIG and the environment."""
     settings = load_settings(args.get("config"))
     configure_logging(settings.telemetry)
     if not settings.nats.urls:
         raise SettingsError(
-            "nats.urls", "empty", "A cluster needs a NATS server that outlives its pods; the embedded one is for one machine"
+            "nats.urls",
+            "empty",
+            "A cluster needs a NATS server that outlives its pods; the embedded one is for one machine",
         )
     asyncio.run(ensure_topology(settings))
     start_actors(settings, make_shard, aggregator_factory(settings))
-    return bind_app(settings)
+    return http_application(settings, read_keys(settings))

@@ -46,7 +46,9 @@ def count_lines(path: Path) -> int:
 @contextmanager
 def event_writer(path: Path) -> Iterator[IO[str]]:
     """Written aside and moved into place: a half-written file never has the final name."""
-    aside = path.with_name(f".{path.name.removesuffix('.gz')}.partial" + (".jsonl.gz" if path.suffix == ".gz" else ".jsonl"))
+    aside = path.with_name(
+        f".{path.name.removesuffix('.gz')}.partial" + (".jsonl.gz" if path.suffix == ".gz" else ".jsonl")
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with _opened(aside, "w") as out:
         yield out

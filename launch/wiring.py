@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from nats.aio.client import Client
+
 from actors.aggregator import Aggregator, AggregatorPorts
 from actors.handles import RayAggregator, RayShards
 from actors.shard import Shard, ShardPorts
 from launch.settings import load_policy
 from launch.telemetry import SystemClock, configure_logging, make_tracer
-from nats.aio.client import Client
 from serve.ports import ServePorts
 from stillwatch.errors import Unavailable
 from stillwatch.gateway import Enforcer

@@ -16,7 +16,7 @@ import numpy as np
 from stillwatch.campaigns import OpenCampaign, describe, members_of, recalled
 from stillwatch.correlation.evidence import e_bh
 from stillwatch.correlation.linkage import Key, LinkageIndex
-from stillwatch.correlation.nulls import NullBank, Population, Slots
+from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import GroupTest, examine_group
 from stillwatch.settings import DetectionSettings
@@ -69,9 +69,8 @@ class AggregatorCore:
         population = Population.of(self.table, self._honest(eligible))
         if population is None:
             return []
-        nulls = NullBank(self.table, population, self._settings.null_sets, self._settings.seed)
         for key, slots in self._due(eligible):
-            found = examine_group(self.table, slots, population, nulls)
+            found = examine_group(self.table, slots, population, self._settings)
             self._tested_at[key] = int(self.table.conversations(slots).sum())
             if found is not None:
                 self._judge(key, found, population)

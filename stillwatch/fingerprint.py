@@ -42,7 +42,9 @@ _TOPIC_WORDS: Final = 6  # the first content words: behind them comes material
 _TOPIC_LENGTH: Final = 8  # longer words are not rarer, they are German
 _STEM: Final = 6  # transfer, transfers, transferring: one topic
 _TEMPLATE_LINES: Final = 24
-_TEMPLATE_WORDS: Final = 12  # per line: what follows in a long line is a slot
+_TEMPLATE_WORDS: Final = 12  # per line, stop words not counted
+_LONG_SLOT: Final = 3  # so many content words in a row: the rest of the line belongs to what was filled in
+_TEMPLATE_MIN: Final = 2  # fewer instruction words are no skeleton
 
 # Words are kept as UTF-8 bytes: splitting, looking up and hashing bytes costs a fifth of a regular expression's matches.
 _LETTERS_ONLY: Final = bytes(c if c >= 128 or 97 <= c <= 122 or c == 10 else 32 for c in range(256))
@@ -66,7 +68,7 @@ class Fingerprint:
     version: str
     cell: int  # topic, 0..255; like next to like
     sketch: str  # 64-bit SimHash in hexadecimal; near-duplicates differ in few bits
-    template: str  # the prompt's skeleton, 32 bits in hexadecimal
+    template: str | None  # the prompt's skeleton, 32 bits in hexadecimal; `None` where it has none
     system: str | None  # the system prompt with its digits masked, 32 bits in hexadecimal
     capabilities: tuple[Capability, ...]  # 1..3, strongest first
     markers: tuple[Marker, ...]  # 0..3
@@ -78,10 +80,11 @@ class Fingerprint:
             "stillwatch.fp.version": self.version,
             "stillwatch.fp.cell": self.cell,
             "stillwatch.fp.sketch": self.sketch,
-            "stillwatch.fp.template": self.template,
             "stillwatch.fp.capabilities": list(self.capabilities),
             "stillwatch.fp.chars": self.chars,
         }
+        if self.template is not None:
+            out["stillwatch.fp.template"] = self.template
         if self.system is not None:
             out["stillwatch.fp.system"] = self.system
         if self.markers:
@@ -100,7 +103,7 @@ def fingerprint(prompt: str, system: str | None = None) -> Fingerprint:
     lines = _lines(seen)
     words = list(chain.from_iterable(lines))[:MAX_WORDS]
     distinct = list(dict.fromkeys(words))
-    capabilities, markers = read(words, distinct, _cues(seen))
+    capabilities, markers = read(lines, distinct, _cues(seen))
     return Fingerprint(
         version=VERSION,
         cell=_cell(seen, words),
@@ -132,12 +135,12 @@ def _from_attributes(event: RequestEvent) -> Fingerprint | None:
     capabilities = event.texts("stillwatch.fp.capabilities")
     markers = event.texts("stillwatch.fp.markers")
     whole = (
-        isinstance(cell, int)
+        type(cell) is int  # a bool is no cell
         and 0 <= cell < CELLS
-        and isinstance(chars, int)
+        and type(chars) is int
         and chars >= 0
         and _is_hex(sketch, 16)
-        and _is_hex(template, 8)
+        and (template is None or _is_hex(template, 8))
         and (system is None or _is_hex(system, 8))
         and 1 <= len(capabilities) <= MAX_CAPABILITIES
         and set(capabilities) <= set(get_args(Capability))
@@ -223,24 +226,38 @@ def _has_slot(seen: str) -> bool:
     return '"' in seen or "“" in seen or "```" in seen or "http" in seen
 
 
-def _template(lines: Sequence[Sequence[bytes]]) -> str:
-    """Lines of instruction words with slots between them. Quotes, code, links, numbers and content words are slots."""
-    skeletons: list[bytes] = []
+def _template(lines: Sequence[Sequence[bytes]]) -> str | None:
+    """The instruction words in their lines, with slots for what stands between them.
+
+    Stop words are no part of it: a slot that is filled with a sentence has some, one that is filled with a name has
+    none. From the second line on, a line of which more than half was filled in is one slot.
+    """
+    skeletons: list[list[bytes]] = []
+    instructions = 0
     for line in lines:
-        if not line:
-            continue
         kept: list[bytes] = []
-        for word in line[:_TEMPLATE_WORDS]:
+        filled = run = 0
+        for word in [word for word in line[: 3 * _TEMPLATE_WORDS] if word not in STOP_WORDS][:_TEMPLATE_WORDS]:
             if word in KEPT_IN_TEMPLATES:
                 kept.append(word)
-            elif not kept or kept[-1] != b"_":
+                run = 0
+                continue
+            filled, run = filled + 1, run + 1
+            if run == 1:
                 kept.append(b"_")
-        skeleton = b" ".join(kept)
-        if not skeletons or skeletons[-1] != skeleton:
-            skeletons.append(skeleton)
+            if run == _LONG_SLOT:
+                break
+        told = len(kept) - kept.count(b"_")
+        if skeletons and told < filled:
+            kept, told = [b"_"], 0
+        if kept and (not skeletons or skeletons[-1] != kept):
+            skeletons.append(kept)
+            instructions += told
             if len(skeletons) == _TEMPLATE_LINES:
                 break
-    return blake2b(b"\n".join(skeletons), digest_size=4).hexdigest()
+    if instructions < _TEMPLATE_MIN:
+        return None
+    return blake2b(b"\n".join(b" ".join(kept) for kept in skeletons), digest_size=4).hexdigest()
 
 
 def _system(system: str) -> str:

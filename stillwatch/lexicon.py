@@ -9,7 +9,7 @@ of Chinese, Spanish, French, German, Portuguese and Russian for the classes wher
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Final, Literal, get_args
 
 Capability = Literal[
@@ -125,7 +125,7 @@ _MARKER_WORDS: Final[Mapping[Marker, str]] = {
     " without_refusing never_refuse bypass dan do_anything system_prompt",
     "has_shots": "example_1 example_2 few_shot input_output q_a",
 }
-# Said in every prompt: never a topic, and kept as they are in a template.
+# Said in every prompt: neither topic nor template.
 STOP_WORDS: Final = frozenset(
     b"a about after again all also am an and any are aren as at be because been before being between both but by can"
     b" cant could couldn d did didn do does doesn doesnt doing don done dont during each either else even ever every"
@@ -137,7 +137,7 @@ STOP_WORDS: Final = frozenset(
     b" wants was wasn wasnt way we were what when where whether which while who whom whose why will with without wont"
     b" would wouldn yet you your yours yourself".split()
 )
-# Said by instructions about any topic. Kept in a template, left out of a topic.
+# Said by instructions about any topic: kept in a template, left out of a topic.
 INSTRUCTION_WORDS: Final = frozenset(
     b"above act acting add analyze answer answers answering appropriate ask asked asks assistant based become below"
     b" best brief briefly call called calculate choose classify common compare complete compose compute consider"
@@ -170,22 +170,26 @@ _MARKER_TABLE: Final = _table((MARKERS.index(name), words) for name, words in _M
 _KNOWN: Final = frozenset(_CAPABILITY_TABLE) | frozenset(_MARKER_TABLE)
 _PAIR_HEADS: Final = frozenset(entry.partition(b" ")[0] for entry in _KNOWN if b" " in entry)
 KEPT_IN_TEMPLATES: Final = (
-    STOP_WORDS | INSTRUCTION_WORDS | frozenset(word for entry in _KNOWN for word in entry.split(b" "))
-)
+    INSTRUCTION_WORDS | frozenset(word for entry in _KNOWN for word in entry.split(b" "))
+) - STOP_WORDS
 
-# Instructions stand at the beginning and at the end of a prompt; what lies between is mostly material.
+# Instructions stand at the beginning of a prompt, or in a line of their own at its end; the rest is mostly material.
 _EDGE_WORDS: Final = 16
+_OWN_LINE_WORDS: Final = 48
 _ENOUGH: Final = 8  # one deciding word at an edge (4 × 2)
 
 
 def read(
-    words: Sequence[bytes], distinct: Iterable[bytes], cues: Mapping[Capability, int]
+    lines: Sequence[Sequence[bytes]], distinct: Iterable[bytes], cues: Mapping[Capability, int]
 ) -> tuple[tuple[Capability, ...], tuple[Marker, ...]]:
-    """Capabilities (1..3, strongest first) and markers (0..3) of a prompt's words, lower-case UTF-8.
+    """Capabilities (1..3, strongest first) and markers (0..3) of a prompt's words, lower-case UTF-8, in their lines.
 
-    ``distinct`` are the same words, each once. ``cues`` adds points that no word carries, such as a code fence. Order of equal scores is the taxonomy's.
+    ``distinct`` are the same words, each once. ``cues`` adds points that no word carries, such as a code fence. Order of
+    equal scores is the taxonomy's.
     """
-    first, last = words[:_EDGE_WORDS], words[_EDGE_WORDS:][-_EDGE_WORDS:]
+    first = list(islice(chain.from_iterable(lines), _EDGE_WORDS))
+    ending = next((line for line in reversed(lines) if line), ())
+    last = ending[-_EDGE_WORDS:] if len(ending) <= _OWN_LINE_WORDS or ending is lines[0] else ()
     edges = {*first, *last}
     found = _KNOWN.intersection(distinct)
     for run in (first, last):

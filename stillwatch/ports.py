@@ -199,6 +199,8 @@ class VerdictLog(Protocol):
 class AuditLog(Protocol):
     async def append(self, entry: AuditEntry) -> None: ...
 
+    async def newest(self, limit: int) -> list[AuditEntry]: ...
+
 
 class RevocationStore(Protocol):
     """Durable revocations; gateways watch the same bucket."""
@@ -218,6 +220,12 @@ class RevocationStore(Protocol):
 
     async def undo(self, id: str, by: str) -> Revocation:
         """Lifts it from every key that it holds. Undoing twice is the same as once."""
+        ...
+
+    async def reconcile(self) -> int:
+        """Makes the enforced keys say what the records say; how many it changed. For whoever runs now and then: it
+        brings back a mild action that outlives the stronger one that hid it, removes what has expired, and mends what
+        a crash left half written."""
         ...
 
     async def remember(self, idempotency_key: str, request_sha256: str, revocation_id: str) -> str | None:

@@ -40,7 +40,7 @@ class Observed:
     last_sequence: int
     taken: int = 0
     duplicates: int = 0
-    scores: list[AccountScore] = field(default_factory=list)
+    alarming: list[AccountScore] = field(default_factory=list)  # scores of band `high` or `severe`
     dead_letters: list[DeadLetter] = field(default_factory=list)
     contexts: list[tuple[bytes, bytes]] = field(default_factory=list)  # (trace id, span id) of events that carry one
 
@@ -87,7 +87,9 @@ class PartitionCore:
             else:
                 if item.trace_id and item.span_id and len(out.contexts) < _MAX_CONTEXTS:
                     out.contexts.append((item.trace_id, item.span_id))
-                out.scores.append(self._take(item))
+                score = self._take(item)
+                if score is not None:
+                    out.alarming.append(score)
                 out.taken += 1
 
     def _misplaced(self, event: RequestEvent, expected: str | None) -> Rejected | None:
@@ -118,7 +120,7 @@ class PartitionCore:
 
     # -- one event ---------------------------------------------------------------------------------------------------
 
-    def _take(self, event: RequestEvent) -> AccountScore:
+    def _take(self, event: RequestEvent) -> AccountScore | None:
         state = self._accounts.get(event.account)
         if state is None:
             state = self._accounts[event.account] = AccountState(event.account, event.time_unix_nano)

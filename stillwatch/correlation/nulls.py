@@ -1,23 +1,28 @@
-"""What honest sets of accounts look like: random sets of like size and volume, drawn from accounts that no campaign holds.
+"""What honest accounts look like beside a group: other accounts of like volume that no campaign holds.
 
 The null of a homogeneity test is never "shuffle the labels", which would destroy the differences between honest people
-and make everything look special. It is other sets of people. Accounts of campaigns not yet found are among them; they
-make honest sets look more alike than they are, so the test errs towards silence.
-
-Sets are drawn once an evaluation for each (size, volume) class and shared by all groups of that class.
+and make everything look special. It is other people. Accounts of campaigns not yet found are among them; they make
+honest accounts look more alike than they are, so the test errs towards silence.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from stillwatch.correlation.homogeneity import heterogeneity
+from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.table import AccountTable
 
 Slots = npt.NDArray[np.int64]
+
+# Accounts to compare with: three times the group, so that sets drawn from them differ; 512 fix F to a few percent.
+_PER_MEMBER: Final = 3
+_MIN_COMPARED: Final = 128
+_MAX_COMPARED: Final = 512
+_ORDINARY_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,47 +44,39 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HonestSets:
-    """``f``: their heterogeneities; ``sets``: their accounts."""
+class Honest:
+    """The accounts that a group is compared with, and how differently they choose their topics."""
 
-    f: npt.NDArray[np.float64]
-    sets: list[Slots]
-
-    @property
-    def median_f(self) -> float:
-        return float(np.median(self.f))
+    accounts: Slots
+    found: Heterogeneity
 
     @property
-    def normal_f(self) -> tuple[float, float]:
-        return float(np.quantile(self.f, 0.05)), float(np.quantile(self.f, 0.95))
+    def f(self) -> float:
+        """One standard error below the estimate: with few honest accounts, a group must be more alike to stand out."""
+        return self.found.f - self.found.standard_error
+
+    def sets(self, size: int, count: int, seed: int) -> list[Slots]:
+        """Random sets of them. The same seed draws the same sets."""
+        rng = np.random.default_rng([seed, size, len(self.accounts)])
+        size = min(size, len(self.accounts) // 2)
+        return [rng.choice(self.accounts, size=size, replace=False) for _ in range(count)]
 
 
-class NullBank:
-    """Honest sets for one evaluation. Bounded: sizes and volumes come in classes of factor two."""
-
-    def __init__(self, table: AccountTable, population: Population, sets: int, seed: int) -> None:
-        self._table, self._population, self._sets, self._seed = table, population, sets, seed
-        self._volumes = table.conversations(population.by_volume)
-        self._drawn: dict[tuple[int, int], HonestSets | None] = {}
-
-    def like(self, slots: Slots) -> HonestSets | None:
-        """Sets like this group; ``None`` when there are too few honest accounts to draw half as many again from."""
-        volume = int(np.median(self._table.conversations(slots)))
-        key = (len(slots).bit_length(), volume.bit_length())
-        if key not in self._drawn:
-            self._drawn[key] = self._draw(min(1 << (key[0] - 1), len(slots)), volume, key)
-        return self._drawn[key]
-
-    def _draw(self, size: int, volume: int, key: tuple[int, int]) -> HonestSets | None:
-        by_volume = self._population.by_volume
-        near = max(3 * size, 64)
-        at = int(np.searchsorted(self._volumes, volume))
-        low = max(0, min(at - near // 2, len(by_volume) - near))
-        window = by_volume[low : low + near]
-        if len(window) < 1.5 * size:
-            return None
-        rng = np.random.default_rng([self._seed, *key])
-        sets = [rng.choice(window, size=size, replace=False) for _ in range(self._sets)]
-        found = [heterogeneity(self._table.counts(accounts)) for accounts in sets]
-        f = np.array([one.f for one in found if one is not None])
-        return HonestSets(f, sets) if len(f) >= self._sets // 2 else None
+def honest_beside(table: AccountTable, slots: Slots, population: Population, min_accounts: int) -> Honest | None:
+    """The accounts outside the group whose volumes are nearest to the group's median; ``None`` when they are too few."""
+    outside = population.by_volume[~np.isin(population.by_volume, slots)]
+    if len(outside) < min_accounts:
+        return None
+    wanted = min(max(_PER_MEMBER * len(slots), _MIN_COMPARED), _MAX_COMPARED, len(outside))
+    median = np.median(table.conversations(slots))
+    at = int(np.searchsorted(table.conversations(outside), median))
+    low = max(0, min(at - wanted // 2, len(outside) - wanted))
+    accounts = outside[low : low + wanted]
+    counts = table.counts(accounts)
+    # Accounts with a single topic (a product's keys) would make everybody else look alike by comparison: the tenth
+    # with the most repetition is left out, which lowers F and so errs towards silence.
+    totals = counts.sum(axis=1)
+    repetition = (counts * (counts - 1)).sum(axis=1) / np.maximum(totals * (totals - 1), 1)
+    ordinary = np.sort(np.argsort(repetition, kind="stable")[: max(int(len(accounts) * _ORDINARY_SHARE), 3)])
+    found = heterogeneity(counts[ordinary])
+    return None if found is None else Honest(accounts[ordinary], found)

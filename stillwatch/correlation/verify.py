@@ -14,17 +14,18 @@ silent: coverage floors and timing are for a later method (docs/adr/0005).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from scipy.stats import t as student_t
 
 from stillwatch.correlation.evidence import e_from_p
-from stillwatch.correlation.homogeneity import heterogeneity
+from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.membership import concentration_of, log_likelihood_ratio
-from stillwatch.correlation.nulls import HonestSets, NullBank, Population, Slots
+from stillwatch.correlation.nulls import Population, Slots, honest_beside
 from stillwatch.correlation.table import PROPOSE, TEST, AccountTable
+from stillwatch.settings import DetectionSettings
 
 # Honest teams on one tool differ a third as much as strangers do, one in twenty of them a tenth (measured on real
 # text, semi-synthetic). A campaign's accounts differ by nothing: a seventh leaves room for both.
@@ -37,6 +38,8 @@ _TRIM_SHARE: Final = 0.1
 _MIN_KEPT: Final = 6
 # Trimmed honest sets cost as much as the test itself: a void check at 1 in 20 is enough beside the p-value.
 _TRIMMED_NULLS: Final = 19
+# Evidence at which the costly checks are worth their time: 1 in 20 by Markov's inequality.
+_STRONG: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,30 +56,42 @@ class GroupTest:
     concentration: float
     void: str | None = None
 
+    def set_aside(self, why: str) -> GroupTest:
+        return replace(self, e_value=min(self.e_value, 1.0), void=why)
 
-def examine_group(table: AccountTable, slots: Slots, population: Population, nulls: NullBank) -> GroupTest | None:
+
+def examine_group(
+    table: AccountTable, slots: Slots, population: Population, settings: DetectionSettings
+) -> GroupTest | None:
     """``None`` when there are too few honest accounts to compare with, or too little is left of the group."""
-    honest = nulls.like(slots)
-    if honest is None or honest.median_f <= 0:
+    honest = honest_beside(table, slots, population, settings.min_null_accounts)
+    if honest is None or honest.f <= 0:
         return None
-    concentration = concentration_of(honest.median_f)
-    floor = MAX_RELATIVE_F * honest.median_f
+    concentration = concentration_of(honest.found.f)
+    floor = MAX_RELATIVE_F * honest.f
     kept = trim(table, slots, population, concentration, floor)
     tested = heterogeneity(table.counts(kept, TEST))
     if tested is None or tested.accounts < _MIN_KEPT or tested.standard_error <= 0:
         return None
     p_value = float(student_t.cdf((tested.f - floor) / tested.standard_error, df=tested.accounts - 1))
-    e_value = e_from_p(p_value)
-    breadth = min(1 / max(tested.same_topic, 1e-9) / population.effective_topics, 1.0)
-    void = None
-    if breadth < MIN_RELATIVE_BREADTH:
-        void = f"covers {breadth:.0%} of the population's topics: a product with one job"
-    elif e_value > 20 and _an_honest_set_is_as_low(table, honest, population, concentration, floor, tested.f, kept, slots):
-        void = "honest sets, trimmed in the same way, come out as alike"
-    return GroupTest(
-        kept=kept, tested_accounts=tested.accounts, f=tested.f, normal_f=honest.normal_f, p_value=p_value,
-        e_value=min(e_value, 1.0) if void else e_value, breadth=breadth, concentration=concentration, void=void,
+    out = GroupTest(
+        kept=kept, tested_accounts=tested.accounts, f=tested.f, normal_f=_interval(honest.found), p_value=p_value,
+        e_value=e_from_p(p_value), concentration=concentration,
+        breadth=min(1 / max(tested.same_topic, 1e-9) / population.effective_topics, 1.0),
     )  # fmt: skip
+    if out.e_value < _STRONG:
+        return out
+    if out.breadth < MIN_RELATIVE_BREADTH:
+        return out.set_aside(f"covers {out.breadth:.0%} of the population's topics: a product with one job")
+    sets = honest.sets(len(slots), settings.null_sets, settings.seed)
+    if any(_is_as_low(table, one, population, out, floor, len(kept) / len(slots)) for one in sets[:_TRIMMED_NULLS]):
+        return out.set_aside("honest sets, trimmed in the same way, come out as alike")
+    f = [found.f for one in sets if (found := heterogeneity(table.counts(one))) is not None]
+    return replace(out, normal_f=(float(np.quantile(f, 0.05)), float(np.quantile(f, 0.95)))) if f else out
+
+
+def _interval(found: Heterogeneity) -> tuple[float, float]:
+    return found.f - 1.645 * found.standard_error, found.f + 1.645 * found.standard_error
 
 
 def trim(table: AccountTable, slots: Slots, population: Population, concentration: float, floor: float) -> Slots:
@@ -94,15 +109,11 @@ def trim(table: AccountTable, slots: Slots, population: Population, concentratio
     return kept
 
 
-def _an_honest_set_is_as_low(
-    table: AccountTable, honest: HonestSets, population: Population, concentration: float, floor: float,
-    f: float, kept: Slots, slots: Slots,
-) -> bool:  # fmt: skip
-    for accounts in honest.sets[:_TRIMMED_NULLS]:
-        left = trim(table, accounts, population, concentration, floor)
-        if len(left) / len(accounts) < len(kept) / len(slots):
-            continue
-        found = heterogeneity(table.counts(left, TEST))
-        if found is not None and found.f <= max(f, floor):
-            return True
-    return False
+def _is_as_low(
+    table: AccountTable, honest_set: Slots, population: Population, group: GroupTest, floor: float, kept_share: float
+) -> bool:
+    left = trim(table, honest_set, population, group.concentration, floor)
+    if len(left) / len(honest_set) < kept_share:  # it had to be cut more than the group to become alike
+        return False
+    found = heterogeneity(table.counts(left, TEST))
+    return found is not None and found.f <= max(group.f, floor)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from river import anomaly
 
-from stillwatch.models.base import Features, pack, unpack, usable
+from stillwatch.models.base import Features, checked, pack, unpack
 
 _WINDOW: Final = 250  # requests a window; shorter ones make the mass profile of 10 trees of height 8 too sparse
 
@@ -35,13 +35,13 @@ class CohortAnomaly:
         self._learned = 0
 
     def score(self, features: Features) -> float | None:
-        x = usable(features)
+        x = checked(features)
         if x is None or self._trees is None or self._learned <= _WINDOW:
             return None
         return min(max(float(self._trees.score_one(_clipped(x))), 0.0), 1.0)
 
     def learn(self, features: Features, attack: bool | None = None) -> None:
-        x = usable(features)
+        x = checked(features)
         if x is None or attack:  # what is known to be an attack does not teach what is normal
             return
         if self._trees is None:

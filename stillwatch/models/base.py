@@ -39,11 +39,17 @@ class OnlineModel(Protocol):
     def restore(self, snapshot: bytes) -> None: ...
 
 
-def usable(features: Features) -> dict[str, float] | None:
+class CheckedFeatures(dict[str, float]):
+    """Sorted by name and finite. Checked once per request and not once per model."""
+
+
+def checked(features: Features) -> CheckedFeatures | None:
     """The features in a fixed order, or ``None``: one NaN would poison a River pipeline for ever."""
-    if not features or not all(math.isfinite(value) for value in features.values()):
+    if isinstance(features, CheckedFeatures):
+        return features
+    if not features or not all(map(math.isfinite, features.values())):
         return None
-    return dict(sorted(features.items()))
+    return CheckedFeatures(sorted(features.items()))
 
 
 def pack(name: str, state: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Final
 
 from river import compose, linear_model, optim, preprocessing
 
-from stillwatch.models.base import Features, pack, unpack, usable
+from stillwatch.models.base import Features, checked, pack, unpack
 
 # Requests of each kind before the model may speak: fewer and it would echo the first account that was labelled.
 _MIN_OF_EACH_KIND: Final = 20
@@ -32,16 +32,16 @@ class LabelModel:
         self._seen = {False: 0, True: 0}
 
     def score(self, features: Features) -> float | None:
-        x = usable(features)
+        x = checked(features)
         if x is None or min(self._seen.values()) < _MIN_OF_EACH_KIND:
             return None
         return float(self._pipeline.predict_proba_one(_clipped(x)).get(True, 0.0))
 
     def learn(self, features: Features, attack: bool | None = None) -> None:
-        x = usable(features)
-        if x is None:
+        usable = checked(features)
+        if usable is None:
             return
-        x = _clipped(x)
+        x = _clipped(usable)
         if attack is None:
             self._pipeline["StandardScaler"].learn_one(x)
             return

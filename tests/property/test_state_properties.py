@@ -96,6 +96,6 @@ def test_hostile_bytes_never_stop_a_partition(payloads: list[bytes]) -> None:
 @given(st.lists(events, min_size=1, max_size=40))
 def test_reports_survive_the_wire(stream: list[RequestEvent]) -> None:
     core = a_core()
-    scores = core.observe([a_message(event, n) for n, event in enumerate(stream, start=1)]).scores
-    report = Report(core.take_summaries(100), scores[:3], ["00-" + "a" * 32 + "-" + "b" * 16 + "-01"])
+    core.observe([a_message(event, n) for n, event in enumerate(stream, start=1)])
+    report = Report(core.take_summaries(100), [core.score(event) for event in stream[:3]], ["00-" + "a" * 32 + "-" + "b" * 16 + "-01"])
     assert decode_report(encode_report(report)) == report

@@ -68,9 +68,11 @@ def test_a_poison_message_keeps_its_bytes_and_the_partition_moves_on() -> None:
 
 def test_a_young_account_has_no_opinion_and_no_zero() -> None:
     core = a_core()
-    observed = core.observe([a_message(an_event(prompt="hello"), 1)])
-    assert observed.scores[0].score is None
-    assert observed.scores[0].band == "no_opinion"
+    core.observe([a_message(an_event(prompt="hello"), 1)])
+    view = core.account("acct-1")
+    assert view is not None
+    assert view.score.score is None
+    assert view.score.band == "no_opinion"
 
 
 def a_population(core_size: int = 80, conversations: int = 30) -> list[RawMessage]:

@@ -1,0 +1,68 @@
+# Two commands matter: `make demo` and `make test`. Both set up everything they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# One uv for everybody: a lock is only as stable as the tool that reads it.
+UV_VERSION := 0.13.9
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo up replay test check format lint types imports bench lock clean
+
+help:
+	@echo "make demo    three days of traffic in a minute and a half: a campaign appears and is revoked"
+	@echo "make test    everything CI runs: checks, then all tests"
+	@echo "make up      a cluster on this machine until Ctrl-C      make replay EVENTS=file.jsonl"
+	@echo "make check   ruff, mypy, import rules                    make format"
+	@echo "make bench   what a request costs                        make lock    after changing dependencies"
+
+setup: $(READY)
+
+# Exactly the locked versions, verified by hash; then the checkout itself, without fetching anything more.
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m launch demo
+
+up: $(READY)
+	@$(BIN)/python -m launch up
+
+replay: $(READY)
+	@$(BIN)/python -m launch replay $(EVENTS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports --no-cache
+
+check: lint types imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Fast ones first; those that start a Ray cluster last.
+test: check
+	$(BIN)/pytest -q -m "not ray" --doctest-modules
+	$(BIN)/pytest -q -m ray tests
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
+
+lock:
+	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION))
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command "make lock" --extra cluster --group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache .stillwatch

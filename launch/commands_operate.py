@@ -1,0 +1,176 @@
+"""Commands over the API: score, explain, campaigns, revoke, undo, enforcement."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from launch.client import Api
+from launch.running import find
+from stillwatch.errors import SettingsError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as it is.")]
+DataDir = Annotated[str, typer.Option(help="Where `stillwatch up` left its address.")]
+_DIR = ".stillwatch"
+
+out = Console()
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print_signals(signals: list[dict[str, Any]]) -> None:
+    table = Table("signal", "value", "normal (5–95 %)", "surprise (-log10 p)", "in words")
+    for signal in signals:
+        normal = signal["normal"]
+        surprise = signal["surprise"]
+        table.add_row(
+            signal["name"],
+            f"{signal['value']:.4g}",
+            f"{normal[0]:.4g} – {normal[1]:.4g}" if normal else "not known yet",
+            f"{surprise:.2f}" if surprise is not None else "–",
+            signal["sentence"],
+        )
+    out.print(table)
+
+
+def score(
+    event: Annotated[Path | None, typer.Argument(help="A file with one event as JSON; else standard input.")] = None,
+    record: Annotated[bool, typer.Option(help="Also publish the event.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = _DIR,
+) -> None:
+    """What would this event say about its account, now?"""
+    text = sys.stdin.read() if event is None else event.read_text(encoding="utf-8")
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise SettingsError("the event", f"not JSON: {error}", "One event as a JSON map; see docs/api.md") from error
+    answer = Api(find(data_dir)).call("POST", f"/v1/score?record={'true' if record else 'false'}", body)
+    if as_json:
+        _print_json(answer)
+        return
+    shown = "no opinion yet" if answer["score"] is None else f"{answer['score']:.2f} ({answer['band']})"
+    print(f"{answer['account']}: {shown}, action {answer['action']}, campaign {answer['campaign'] or '–'}")
+    _print_signals(answer["signals"])
+
+
+def explain(
+    account: Annotated[str, typer.Argument(help="An account, or a campaign (c-…).")],
+    as_json: AsJson = False,
+    data_dir: DataDir = _DIR,
+) -> None:
+    """What is known of an account or a campaign, and what speaks for and against it."""
+    api = Api(find(data_dir))
+    if account.startswith("c-"):
+        _explain_campaign(api.call("GET", f"/v1/campaigns/{account}"), as_json)
+        return
+    answer = api.call("GET", f"/v1/accounts/{account}")
+    if as_json:
+        _print_json(answer)
+        return
+    shown = "no opinion yet" if answer["score"] is None else f"{answer['score']:.2f} ({answer['band']})"
+    print(f"account {account}: {shown}, campaign {answer['campaign'] or '–'}")
+    state = answer["state"]
+    if state is not None:
+        print(f"{state['events']} requests in {state['conversations']} conversations, last {state['last_seen']}")
+        print(f"organisation {state['organisation'] or '–'} ({state['verification'] or 'not verified'})")
+    _print_signals(answer["signals"])
+    for verdict in answer["verdicts"][:5]:
+        print(f"verdict {verdict['id']}: {verdict['action']} ({verdict['mode']}). {verdict['reason']}")
+    enforced = answer["enforced"]
+    print(f"gateways are told: {enforced['action']}, {enforced['revocation']}" if enforced else "gateways let it pass")
+    if answer["incomplete"]:
+        print(f"did not answer, so missing here: {', '.join(answer['incomplete'])}", file=sys.stderr)
+
+
+def _explain_campaign(campaign: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(campaign)
+        return
+    members = campaign["members"]
+    sure = [member for member in members if member["confidence"] >= 0.9]
+    print(f"campaign {campaign['id']}, found {campaign['detected']}, action {campaign['action']}")
+    print(f"{campaign['account_count']} accounts listed, {len(sure)} of them with a confidence of 0.9 or more")
+    print(
+        f"{campaign['requests']} requests, {campaign['tokens']} tokens so far; e-value {_number(campaign['e_value'])}"
+    )
+    _print_signals(campaign["signals"])
+
+
+def campaigns(as_json: AsJson = False, data_dir: DataDir = _DIR) -> None:
+    """The campaigns that were found, newest first."""
+    answer = Api(find(data_dir)).call("GET", "/v1/campaigns")
+    if as_json:
+        _print_json(answer)
+        return
+    found = answer["campaigns"]
+    table = Table("campaign", "found", "members", "requests", "tokens", "e-value", "action")
+    for one in found:
+        table.add_row(
+            one["id"], one["detected"], str(one["account_count"]), str(one["requests"]), str(one["tokens"]),
+            _number(one["e_value"]), one["action"],
+        )  # fmt: skip
+    out.print(table if found else "no campaign was found so far")
+
+
+def revoke(
+    target: Annotated[str, typer.Argument(help="account:TOKEN, organisation:ID or campaign:ID")],
+    reason: Annotated[str, typer.Option(help="Why. Stands in the audit log and in the gateway's answer.")],
+    action: Annotated[str, typer.Option(help="observe, throttle, challenge, suspend or revoke")] = "revoke",
+    ttl_s: Annotated[int, typer.Option(help="Ends by itself after this many seconds.")] = 86_400,
+    dry_run: Annotated[bool, typer.Option(help="Say what it would do, and do nothing.")] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = _DIR,
+) -> None:
+    """Act on an account, an organisation or a campaign."""
+    kind, _, name = target.partition(":")
+    if kind not in ("account", "organisation", "campaign") or not name:
+        raise SettingsError("target", target, "Write account:TOKEN, organisation:ID or campaign:ID")
+    body = {kind: name, "action": action, "reason": reason, "ttl_s": ttl_s, "dry_run": dry_run}
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    answer = Api(find(data_dir)).call("POST", "/v1/revocations", body, headers)
+    if as_json:
+        _print_json(answer)
+        return
+    print(f"{answer['id']}: {answer['action']} of {target}, {answer['state']}. Undo: stillwatch undo {answer['id']}")
+
+
+def undo(
+    revocation: Annotated[str, typer.Argument(help="The id of a revocation (r-…).")],
+    as_json: AsJson = False,
+    data_dir: DataDir = _DIR,
+) -> None:
+    """Lift a revocation. Gateways let its accounts pass within milliseconds."""
+    answer = Api(find(data_dir)).call("DELETE", f"/v1/revocations/{revocation}")
+    if as_json:
+        _print_json(answer)
+        return
+    print(f"{revocation}: {answer['state']}")
+
+
+def enforcement(
+    switch: Annotated[str | None, typer.Argument(help="on or off; nothing shows it.")] = None,
+    data_dir: DataDir = _DIR,
+) -> None:
+    """The kill switch: `off` lets every account pass at every gateway, at once."""
+    api = Api(find(data_dir))
+    if switch is None:
+        answer = api.call("GET", "/v1/control/enforcement")
+    elif switch in ("on", "off"):
+        answer = api.call("PUT", "/v1/control/enforcement", {"enforcement": switch})
+    else:
+        raise SettingsError("switch", switch, "Write on or off")
+    print(f"enforcement is {answer['enforcement']}")
