@@ -28,6 +28,7 @@ from stillwatch.verdict import AccountScore, Action, Campaign, Verdict, strength
 log = logging.getLogger("stillwatch.aggregator")
 
 _RETRY_S: Final = 1.0
+_RECONCILE_EVERY_S: Final = 30.0  # reads all revocations; an expired key left longer harms nobody, gateways check
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Aggregator:
         self._actions = self._suppressed = 0
         # A new life has lost what it knew; shards notice by this name and send everything again.
         self._life = f"{os.getpid()}-{ports.clock.unix_nano()}"
+        self._reconcile_at_s = 0.0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -68,6 +70,7 @@ class Aggregator:
             await asyncio.sleep(self._settings.detection.evaluation_period_s)
             try:
                 await self.evaluate()
+                await self._reconcile()
             except Exception:
                 log.exception("an evaluation failed; the next one sees the same summaries")
                 self._changed = True
@@ -92,6 +95,13 @@ class Aggregator:
         for account in revocation.accounts:
             if account not in acted or strength(acted[account]) < strength(revocation.action):
                 acted[account] = revocation.action
+
+    async def _reconcile(self) -> None:
+        """Mends what a crash left half done among the revocations, and removes the keys of expired ones."""
+        now_s = self._ports.clock.monotonic_s()
+        if now_s >= self._reconcile_at_s:
+            self._reconcile_at_s = now_s + _RECONCILE_EVERY_S
+            await self._ports.revocations.reconcile()
 
     # -- shards call -------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from stillwatch.subjects import lease_key
 from stillwatch.verdict import AccountScore, Campaign
 
 _TIMEOUT_S: Final = 12.0  # above the hosts' own 10 s, so that their error arrives instead of ours
+_STATUS_WITHIN_S: Final = 1.5  # below the API's 2 s, so that one hung shard does not hide the others
 _OWNER_CACHE_S: Final = 2.0  # an owner changes rarely; a stale one answers NotOwner and is looked up again
 
 
@@ -29,13 +30,13 @@ class _Actor:
         self._name, self._namespace = name, namespace
         self._handle: Any = None
 
-    async def call(self, method: str, *args: object) -> Any:
+    async def call(self, method: str, *args: object, within_s: float = _TIMEOUT_S) -> Any:
         try:
             if self._handle is None:
                 # get_actor is a blocking call to the GCS
                 self._handle = await asyncio.to_thread(ray.get_actor, self._name, namespace=self._namespace)
             reference = getattr(self._handle, method).remote(*args)
-            return await asyncio.wait_for(asyncio.wrap_future(reference.future()), _TIMEOUT_S)
+            return await asyncio.wait_for(asyncio.wrap_future(reference.future()), within_s)
         except RayTaskError as error:
             cause = getattr(error, "cause", None)
             if isinstance(cause, StillwatchError):
@@ -45,7 +46,7 @@ class _Actor:
             self._handle = None
             raise Unavailable(self._name, "the actor is down or restarting") from error
         except TimeoutError as error:
-            raise Unavailable(self._name, f"no answer to {method} in {_TIMEOUT_S:g} s") from error
+            raise Unavailable(self._name, f"no answer to {method} in {within_s:g} s") from error
 
 
 class RayShards:
@@ -66,7 +67,8 @@ class RayShards:
 
     async def status(self) -> list[ShardStatus]:
         names = [shard_name(index) for index in range(self._settings.shards)]
-        answers = await asyncio.gather(*(self._actor(name).call("status") for name in names), return_exceptions=True)
+        asked = (self._actor(name).call("status", within_s=_STATUS_WITHIN_S) for name in names)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
         return [answer for answer in answers if isinstance(answer, ShardStatus)]
 
     async def _ask(self, account: str, method: str, argument: object) -> Any:

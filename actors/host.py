@@ -105,7 +105,9 @@ def _options(name: str, settings: Settings) -> dict[str, Any]:
         "get_if_exists": True,
         "max_restarts": -1,
         "max_task_retries": 0,  # the stream is the retry; a repeated call would count twice
-        "num_cpus": 0,  # placed by SPREAD, not by reservation: the work is in its own thread and bounded by the stream
+        # Placed by SPREAD, not by reservation: the work is in its own thread and bounded by the stream. Not 0, though: a
+        # head node on Kubernetes offers no CPU so that nothing runs there, and what asks for none would.
+        "num_cpus": 0.01,
         "max_concurrency": 8,  # questions in parallel; ingest does not go through Ray calls
         "max_pending_calls": 1_000,
         "enable_task_events": False,

@@ -16,7 +16,7 @@ from typing import Final
 from opentelemetry.trace import SpanKind, Tracer
 
 from actors.spans import of_ids, parent_and_links, remote_context, traceparent_of
-from stillwatch.errors import NotOwner, StillwatchError
+from stillwatch.errors import NotOwner, StillwatchError, Unavailable
 from stillwatch.event import RequestEvent
 from stillwatch.names import SPAN_PROCESS
 from stillwatch.partition import partition_of
@@ -24,6 +24,7 @@ from stillwatch.ports import (
     AccountView,
     AggregatorClient,
     Clock,
+    DeadLetter,
     DeadLetters,
     EventStream,
     Lease,
@@ -65,6 +66,8 @@ class _Owned:
     feed: PartitionFeed
     deadline_s: float  # monotonic: when the lease must be thought lost
     traceparents: dict[str, None] = field(default_factory=dict)
+    letters: list[DeadLetter] = field(default_factory=list)  # in state as rejected, not yet stored
+    unacknowledged: bool = False
 
 
 class Shard:
@@ -134,9 +137,16 @@ class Shard:
     async def _work(self, partition: int, owned: _Owned) -> None:
         ingest = self._settings.ingest
         while self._holds(owned):
-            messages = await owned.feed.fetch(ingest.batch_messages, ingest.fetch_timeout_s)
-            if messages and self._holds(owned):
-                await self._take(partition, owned, messages)
+            try:
+                await self._settle(owned)
+                messages = await owned.feed.fetch(ingest.batch_messages, ingest.fetch_timeout_s)
+                if messages and self._holds(owned):
+                    await self._take(partition, owned, messages)
+            except Unavailable as error:
+                # A feed survives an outage in place, and what is in state is skipped when it comes again: as long as
+                # the lease holds, nothing needs to be rebuilt.
+                log.warning("%s partition %d waits: %s", self.name, partition, error)
+                await asyncio.sleep(_RETRY_S)
         log.warning("%s lost the lease of partition %d", self.name, partition)
 
     def _holds(self, owned: _Owned) -> bool:
@@ -165,10 +175,9 @@ class Shard:
         with self._ports.tracer.start_as_current_span(
             SPAN_PROCESS, context=parent, kind=SpanKind.CONSUMER, links=links, attributes=attributes
         ) as span:
-            for one in observed:
-                if one.dead_letters:
-                    await self._ports.dead_letters.put(one.dead_letters)
-            await owned.feed.ack(observed[-1].last_sequence)
+            owned.letters += [letter for one in observed for letter in one.dead_letters]
+            owned.unacknowledged = True
+            await self._settle(owned)
         traceparent = traceparent_of(span) if parent is not None else None
         if traceparent is not None:
             owned.traceparents[traceparent] = None
@@ -176,6 +185,15 @@ class Shard:
                 owned.traceparents.pop(next(iter(owned.traceparents)))
         for one in observed:
             self._keep_alerts(one.alarming)
+
+    async def _settle(self, owned: _Owned) -> None:
+        """Stores the dead letters, then acknowledges. What fails here is tried again before the next batch."""
+        if owned.letters:
+            await self._ports.dead_letters.put(owned.letters)
+            owned.letters = []
+        if owned.unacknowledged:
+            await owned.feed.ack(owned.core.last_sequence)
+            owned.unacknowledged = False
 
     def _keep_alerts(self, scores: list[AccountScore]) -> None:
         for score in scores:

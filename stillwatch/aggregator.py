@@ -8,6 +8,7 @@ request that any shard has seen.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -25,8 +26,8 @@ from stillwatch.verdict import Action, Campaign
 
 # An account with fewer conversations says nothing about its mixture.
 _MIN_CONVERSATIONS: Final = 8
-# A group is tested again when it has half as much data again: each test counts against the error rate.
-_RETEST_GROWTH: Final = 1.5
+# A group is tested again when it has a quarter as much data again: each test counts against the error rate.
+_RETEST_GROWTH: Final = 1.25
 # A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
 _MAX_SHARE: Final = 0.4
 # A found group with this much overlap with a known campaign is the same campaign seen from another side.
@@ -70,7 +71,7 @@ class AggregatorCore:
         if population is None:
             return []
         for key, slots in self._due(eligible):
-            found = examine_group(self.table, slots, population, self._settings)
+            found = examine_group(self.table, slots, self._kin(slots), population, self._settings)
             self._tested_at[key] = int(self.table.conversations(slots).sum())
             if found is not None:
                 self._judge(key, found, population)
@@ -97,6 +98,12 @@ class AggregatorCore:
             if grown and conversations >= self._settings.min_group_conversations:
                 due.append((key, slots))
         return due
+
+    def _kin(self, slots: Slots) -> Slots:
+        """Accounts that share a value which most of the group has."""
+        common = Counter(key for slot in slots for key in self.table.summary(int(slot)).links)
+        shared = [self._links.sharing(key) for key, count in common.items() if 2 * count > len(slots)]
+        return np.array(sorted(set().union(*shared)), dtype=np.int64)
 
     def _judge(self, key: Key, found: GroupTest, population: Population) -> None:
         self.tests += 1

@@ -184,8 +184,8 @@ def read(
 ) -> tuple[tuple[Capability, ...], tuple[Marker, ...]]:
     """Capabilities (1..3, strongest first) and markers (0..3) of a prompt's words, lower-case UTF-8, in their lines.
 
-    ``distinct`` are the same words, each once. ``cues`` adds points that no word carries, such as a code fence. Order of
-    equal scores is the taxonomy's.
+    ``distinct`` are the same words, each once. ``cues`` adds points that no word carries, such as a code fence. Equal
+    scores stand in the taxonomy's order.
     """
     first = list(islice(chain.from_iterable(lines), _EDGE_WORDS))
     ending = next((line for line in reversed(lines) if line), ())

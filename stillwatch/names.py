@@ -10,9 +10,9 @@ from typing import Final, Literal, get_args
 Counter = Literal[
     "stillwatch_events_total",              # events taken into state
     "stillwatch_duplicates_total",          # events dropped because their id was seen before
-    "stillwatch_rejected_total",            # events sent to the dead letters; label: reason
+    "stillwatch_rejected_total",            # events sent to the dead letters; their headers have the reason
     "stillwatch_evicted_accounts_total",    # accounts forgotten because a partition was full
-    "stillwatch_verdicts_total",            # labels: action, mode
+    "stillwatch_verdicts_total",            # accounts that automatic verdicts acted on
     "stillwatch_suppressed_actions_total",  # actions that a blast-radius limit turned into shadow
     "stillwatch_http_requests_total",       # labels: route, status, replica
     "stillwatch_http_rejected_events_total",  # events refused at the HTTP door; labels: reason, replica

@@ -19,6 +19,8 @@ from stillwatch.verdict import ACCOUNT_KINDS
 
 # nats-server's default max_payload is 1 MiB. 1,024 events of a kilobyte fill it; more is a mistake or an attack.
 MAX_MESSAGE_BYTES: Final = 1_048_576
+# The server counts headers too: an id of 128 characters of four bytes, a traceparent, and the names of both.
+MAX_EVENT_BYTES: Final = MAX_MESSAGE_BYTES - 1_024
 MAX_ENVELOPE_EVENTS: Final = 1_024
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, gammaln
+from scipy.special import expit, gammaln, logsumexp
 
 from stillwatch.correlation.homogeneity import Counts
 
@@ -17,6 +17,9 @@ Vector = npt.NDArray[np.float64]
 
 # Pseudo-conversations of the population in the pool estimate: keeps an unseen cell from deciding alone.
 _SMOOTHING = 8.0
+# How broad people are, as multiples of the usual concentration, and how many of them. One in twenty is as broad as a
+# gateway that serves a whole company.
+_BREADTHS = ((1.0, 0.75), (4.0, 0.2), (16.0, 0.05))
 
 
 def pool_log_likelihood(counts: Counts, pool: Counts, population: Vector, *, inside: npt.NDArray[np.bool_]) -> Vector:
@@ -42,9 +45,17 @@ def concentration_of(f: float) -> float:
 def log_likelihood_ratio(
     counts: Counts, pool: Counts, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_]
 ) -> Vector:
-    """Natural log; above 0 speaks for membership."""
+    """Natural log; above 0 speaks for membership.
+
+    A person is narrow with most of the weight and broad with some: a broad person's topics look like a pool's, and the
+    ratio must then stay near 0, whatever the account's volume.
+    """
     member = pool_log_likelihood(counts, pool, population, inside=inside)
-    return member - person_log_likelihood(counts, population, concentration)
+    persons = [
+        np.log(weight) + person_log_likelihood(counts, population, concentration * breadth)
+        for breadth, weight in _BREADTHS
+    ]
+    return np.asarray(member - logsumexp(persons, axis=0))
 
 
 def confidence(log_ratio: Vector, prior_log_odds: Vector) -> Vector:

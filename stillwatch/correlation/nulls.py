@@ -62,9 +62,18 @@ class Honest:
         return [rng.choice(self.accounts, size=size, replace=False) for _ in range(count)]
 
 
-def honest_beside(table: AccountTable, slots: Slots, population: Population, min_accounts: int) -> Honest | None:
-    """The accounts outside the group whose volumes are nearest to the group's median; ``None`` when they are too few."""
-    outside = population.by_volume[~np.isin(population.by_volume, slots)]
+def honest_beside(
+    table: AccountTable, slots: Slots, kin: Slots, population: Population, min_accounts: int
+) -> Honest | None:
+    """The accounts outside the group whose volumes are nearest to the group's median; ``None`` when they are too few.
+
+    ``kin`` share with the group what most of its accounts share. If the group is a campaign they may be its siblings,
+    so they are no measure of honesty, unless without them too few accounts are left.
+    """
+    others = population.by_volume[~np.isin(population.by_volume, slots)]
+    outside = others[~np.isin(others, kin)]
+    if len(outside) < min_accounts:
+        outside = others
     if len(outside) < min_accounts:
         return None
     wanted = min(max(_PER_MEMBER * len(slots), _MIN_COMPARED), _MAX_COMPARED, len(outside))

@@ -1,11 +1,12 @@
 """Does a proposed group share one source of prompts? The first honest method, and its limits.
 
-1. The group was proposed by shared identity; its *content* has not been looked at.
-2. One half of its conversations trims it: accounts that fit the group's mixture worst are dropped, since a linkage
-   value is shared by bystanders too.
-3. The other half tests what is left: is F below ``MAX_RELATIVE_F`` of what honest sets of like size and volume show?
-   The p-value is one-sided, Student's t on the jackknife error. Honest sets are trimmed in the same way; if one that
-   keeps as many accounts comes out as low, the evidence is void: trimming must not manufacture a discovery.
+1. The group was proposed by shared identity; its *content* has not been looked at. So the group as it is can be tested
+   on all of its conversations.
+2. A linkage value is shared by bystanders too. One half of the conversations trims the group: accounts that fit its
+   mixture worst are dropped. The other half tests what is left. The two e-values are averaged.
+3. The test: is F below ``MAX_RELATIVE_F`` of what honest accounts of like volume show? One-sided, Student's t on the
+   jackknife error. Honest sets are trimmed in the same way; if one that keeps as many accounts comes out as low, the
+   evidence is void: trimming must not manufacture a discovery.
 4. A group that covers few topics is a product with one job, not a harvest: its evidence is void too.
 
 It finds pools without cover traffic. Half of cover lifts F towards that of honest teams, and this test then stays
@@ -61,22 +62,27 @@ class GroupTest:
 
 
 def examine_group(
-    table: AccountTable, slots: Slots, population: Population, settings: DetectionSettings
+    table: AccountTable, slots: Slots, kin: Slots, population: Population, settings: DetectionSettings
 ) -> GroupTest | None:
-    """``None`` when there are too few honest accounts to compare with, or too little is left of the group."""
-    honest = honest_beside(table, slots, population, settings.min_null_accounts)
+    """``kin``: accounts that share with the group what most of it shares. ``None`` when there are too few honest accounts to compare with, or too little is left of the group."""
+    honest = honest_beside(table, slots, kin, population, settings.min_null_accounts)
     if honest is None or honest.f <= 0:
         return None
     concentration = concentration_of(honest.found.f)
     floor = MAX_RELATIVE_F * honest.f
     kept = trim(table, slots, population, concentration, floor)
-    tested = heterogeneity(table.counts(kept, TEST))
-    if tested is None or tested.accounts < _MIN_KEPT or tested.standard_error <= 0:
+    whole, tested = heterogeneity(table.counts(slots)), heterogeneity(table.counts(kept, TEST))
+    if whole is None or tested is None or tested.accounts < _MIN_KEPT:
         return None
-    p_value = float(student_t.cdf((tested.f - floor) / tested.standard_error, df=tested.accounts - 1))
+    p_whole, p_kept = _p_value(whole, floor), _p_value(tested, floor)
+    # The mean of e-values is one, however they depend on each other: a clean group is tested on all of its
+    # conversations, one with bystanders on half of them.
+    e_value = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
+    if p_whole <= p_kept:
+        kept, tested, p_kept = slots, whole, p_whole
     out = GroupTest(
-        kept=kept, tested_accounts=tested.accounts, f=tested.f, normal_f=_interval(honest.found), p_value=p_value,
-        e_value=e_from_p(p_value), concentration=concentration,
+        kept=kept, tested_accounts=tested.accounts, f=tested.f, normal_f=_interval(honest.found), p_value=p_kept,
+        e_value=e_value, concentration=concentration,
         breadth=min(1 / max(tested.same_topic, 1e-9) / population.effective_topics, 1.0),
     )  # fmt: skip
     if out.e_value < _STRONG:
@@ -88,6 +94,13 @@ def examine_group(
         return out.set_aside("honest sets, trimmed in the same way, come out as alike")
     f = [found.f for one in sets if (found := heterogeneity(table.counts(one))) is not None]
     return replace(out, normal_f=(float(np.quantile(f, 0.05)), float(np.quantile(f, 0.95)))) if f else out
+
+
+def _p_value(found: Heterogeneity, floor: float) -> float:
+    """One-sided, that accounts at least as different as ``floor`` come out as alike as these."""
+    if found.standard_error <= 0:
+        return 1.0
+    return float(student_t.cdf((found.f - floor) / found.standard_error, df=found.accounts - 1))
 
 
 def _interval(found: Heterogeneity) -> tuple[float, float]:

@@ -166,7 +166,9 @@ async def test_ten_thousand_hostile_messages_leave_the_cluster_healthy(live: Liv
 
         async def settled() -> bool:
             status = await asyncio.to_thread(live.status)
-            return bool(status["waiting"] == 0 and status["ready"] and status["rejected"] >= before["rejected"] + 10_000)
+            return bool(
+                status["waiting"] == 0 and status["ready"] and status["rejected"] >= before["rejected"] + 10_000
+            )
 
         await until_async(settled, 90, "every hostile message was taken")
         assert await hub.dead_letters.count() >= letters_before + 10_000

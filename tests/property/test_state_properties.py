@@ -17,7 +17,9 @@ from stillwatch.wire import decode_message, encode_event, from_json_line, to_jso
 SOME = examples(deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate])
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=20)
-anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(scalars, inner, max_size=4))
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(scalars, inner, max_size=4)
+)
 tokens = st.text(alphabet="abcXYZ019_-", min_size=1, max_size=64)
 prompts = st.sampled_from(["what is rust", "fix this loop", "2+2?", "translate cat", "plan a trip", ""])
 events = st.builds(
@@ -97,5 +99,9 @@ def test_hostile_bytes_never_stop_a_partition(payloads: list[bytes]) -> None:
 def test_reports_survive_the_wire(stream: list[RequestEvent]) -> None:
     core = a_core()
     core.observe([a_message(event, n) for n, event in enumerate(stream, start=1)])
-    report = Report(core.take_summaries(100), [core.score(event) for event in stream[:3]], ["00-" + "a" * 32 + "-" + "b" * 16 + "-01"])
+    report = Report(
+        core.take_summaries(100),
+        [core.score(event) for event in stream[:3]],
+        ["00-" + "a" * 32 + "-" + "b" * 16 + "-01"],
+    )
     assert decode_report(encode_report(report)) == report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import nats
 from nats.aio.client import Client
 
 from launch.cluster import Running
+from launch.telemetry import SystemClock
 from stillwatch.event import RequestEvent
 from streams.hub import Hub, jetstream_hub
 
@@ -39,15 +41,13 @@ class LiveCluster:
         return await nats.connect(self.running.nats_url)
 
     def hub(self, client: Client) -> Hub:
-        from launch.telemetry import SystemClock
-
         return jetstream_hub(client, self.running.settings, SystemClock())
 
 
 def until(ask: Callable[[], T | None], within_s: float = 30.0, what: str = "the condition") -> T:
     """The first answer that is true; asks every 100 ms."""
     deadline = time.monotonic() + within_s
-    pause = __import__("threading").Event()
+    pause = threading.Event()
     while True:
         found = ask()
         if found:
@@ -58,7 +58,7 @@ def until(ask: Callable[[], T | None], within_s: float = 30.0, what: str = "the 
 
 async def until_async(ask: Callable[[], Awaitable[T | None]], within_s: float = 30.0, what: str = "the condition") -> T:
     async with asyncio.timeout(within_s):
-        while not (found := await ask()):
+        while not (found := await ask()):  # noqa: ASYNC110 - the condition is in another process
             await asyncio.sleep(0.1)
     return found
 

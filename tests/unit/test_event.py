@@ -96,7 +96,9 @@ def test_an_event_a_day_ahead_of_its_arrival_is_rejected_and_a_skewed_clock_is_n
 
 
 def test_an_event_survives_msgpack_and_json() -> None:
-    event = RequestEvent("r-1", "a", T0, {"stillwatch.org.id": "ö", "gen_ai.request.temperature": 0.2}, b"t" * 16, b"s" * 8)
+    event = RequestEvent(
+        "r-1", "a", T0, {"stillwatch.org.id": "ö", "gen_ai.request.temperature": 0.2}, b"t" * 16, b"s" * 8
+    )
     assert decode_message(encode_event(event)) == [event]
     assert from_json_line(to_json_line(event)) == event
 

@@ -81,7 +81,9 @@ def a_population(core_size: int = 80, conversations: int = 30) -> list[RawMessag
     for number in range(conversations):
         for person in range(core_size):
             topic = f"subject{(person * 3 + number % 3) % 97} matters"
-            event = an_event(f"p{person}", number, prompt=f"tell me about {topic} please", gen_ai__request__temperature=0.7)
+            event = an_event(
+                f"p{person}", number, prompt=f"tell me about {topic} please", gen_ai__request__temperature=0.7
+            )
             messages.append(event)
     return [a_message(event, sequence) for sequence, event in enumerate(messages, start=1)]
 

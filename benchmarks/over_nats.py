@@ -1,0 +1,132 @@
+"""What a hop costs, and events per second end to end, beside a plain River loop over the very same stream."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from dataclasses import dataclass
+
+import ray
+
+from benchmarks.in_process import PlainRiver
+from benchmarks.workload import events, fingerprinted
+from launch.client import Api
+from launch.cluster import Running, cluster
+from launch.keys import with_local_key
+from launch.running import Address
+from launch.settings import load_settings
+from launch.telemetry import SystemClock
+from stillwatch.event import RequestEvent
+from stillwatch.gateway import Enforcer, refuses
+from stillwatch.revocation import Revocation
+from stillwatch.settings import Settings
+from stillwatch.wire import decode_message
+from streams.connection import close, connect
+from streams.hub import jetstream_hub
+
+
+@dataclass(frozen=True, slots=True)
+class EndToEnd:
+    published_per_s: float
+    cluster_per_s: float
+    plain_river_per_s: float
+    ray_call_us: float
+    decision_to_refusal_ms: list[float]
+
+
+def measure(count: int = 12_000) -> EndToEnd:
+    made = [fingerprinted(event) for event in events(count)]
+    with tempfile.TemporaryDirectory(prefix="stillwatch-bench-") as directory:
+        overrides = {"data_dir": directory, "ingest": {"fetch_timeout_s": 0.2}}
+        settings, key = with_local_key(load_settings("configs/profiles/demo.yaml", overrides))
+        with cluster(settings) as running:
+            published = asyncio.run(_publish(running.settings, made))
+            in_cluster = _until_in_state(running, key, count)
+            plain = asyncio.run(_plain_river(running.settings, count))
+            call = _ray_call(running.settings)
+            refusals = asyncio.run(_refusals(running, key))
+    return EndToEnd(count / published, count / in_cluster, count / plain, call, refusals)
+
+
+async def _publish(settings: Settings, made: list[RequestEvent]) -> float:
+    client = await connect(settings.nats, "bench")
+    hub = jetstream_hub(client, settings, SystemClock())
+    started = time.perf_counter()
+    for start in range(0, len(made), 500):
+        await hub.publisher.publish(made[start : start + 500])
+    taken = time.perf_counter() - started
+    await close(client)
+    return taken
+
+
+def _until_in_state(running: Running, key: str, count: int) -> float:
+    """Shards start over from the first message: kill them, and time the replay of the whole stream."""
+    api = Api(Address(running.http_url, key, "", 0))
+    _wait_for(api, count)
+    names = [shard["shard"] for shard in api.call("GET", "/v1/status")["shards"]]
+    for name in names:
+        ray.kill(ray.get_actor(name, namespace=running.settings.deployment), no_restart=False)
+    first = _wait_for(api, 1)
+    return _wait_for(api, count) - first
+
+
+def _wait_for(api: Api, events_in_state: int, within_s: float = 180.0) -> float:
+    deadline = time.perf_counter() + within_s
+    while True:
+        if api.call("GET", "/v1/status")["events"] >= events_in_state:
+            return time.perf_counter()
+        if time.perf_counter() > deadline:
+            raise TimeoutError(f"{events_in_state} events were not in state within {within_s:g} s")
+        time.sleep(0.05)
+
+
+async def _plain_river(settings: Settings, count: int) -> float:
+    """One process, one consumer over everything, the models of a first draft, one acknowledgement per batch."""
+    client = await connect(settings.nats, "plain")
+    subscription = await client.jetstream().pull_subscribe("", durable="plain", stream="STILLWATCH_REQUESTS")
+    loop, seen = PlainRiver(), 0
+    started = time.perf_counter()
+    while seen < count:
+        batch = await subscription.fetch(500, timeout=5)
+        for message in batch:
+            for event in decode_message(message.data):
+                if isinstance(event, RequestEvent):
+                    loop.take(event)
+        seen += len(batch)
+        await batch[-1].ack()
+    taken = time.perf_counter() - started
+    await close(client)
+    return taken
+
+
+def _ray_call(settings: Settings, times: int = 200) -> float:
+    """A question to a shard and its answer, in microseconds: the hop that events do not take."""
+    shard = ray.get_actor("shard-000", namespace=settings.deployment)
+    ray.get(shard.pid.remote())
+    started = time.perf_counter()
+    for _ in range(times):
+        ray.get(shard.pid.remote())
+    return (time.perf_counter() - started) / times * 1e6
+
+
+async def _refusals(running: Running, key: str, times: int = 40) -> list[float]:
+    """From the moment the decision is asked for over HTTP to the moment a gateway's enforcer refuses."""
+    client = await connect(running.settings.nats, "bench-gateway")
+    hub = jetstream_hub(client, running.settings, SystemClock())
+    out = []
+    async with Enforcer(client) as enforcer:
+        await enforcer.wait_loaded(10)
+        for number in range(times):
+            account, now = f"bench-{number}", int(time.time())
+            revocation = Revocation(
+                id=f"r-bench-{number}", target_kind="account", target=account, accounts=(account,), action="revoke",
+                reason="bench", mode="enforce", dry_run=False, created_unix_s=now, expires_unix_s=now + 60, actor="bench",
+            )  # fmt: skip
+            started = time.perf_counter()
+            await hub.revocations.put(revocation)
+            while not refuses(enforcer.check(account)):  # noqa: ASYNC110 - the watch's task runs in between
+                await asyncio.sleep(0)
+            out.append((time.perf_counter() - started) * 1e3)
+    await close(client)
+    return out

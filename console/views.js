@@ -1,0 +1,175 @@
+// What each part of the page shows, from the API's answers. No fetching here, and no state.
+
+import { h } from './dom.js';
+import { ACTION, BAND, name, odds, plural, short, span, utc, value, whole } from './words.js';
+
+const badge = (kind, text = kind) => h('span', { class: `badge ${kind}` }, text);
+const account = (token) => h('button', { type: 'button', class: 'link', 'data-do': 'lookup', 'data-account': token }, token);
+
+export function banner(status, campaigns, failing) {
+  const [tone, sentence] = headline(status, campaigns, failing);
+  const lines = [...status.not_ready, ...status.problems, ...failing];
+  return h('div', { class: `banner ${tone}` }, h('strong', {}, sentence), lines.length > 0 && h('ul', {}, lines.map((line) => h('li', {}, line))));
+}
+
+/** The whole page in one sentence, worst news first. */
+function headline(status, campaigns, failing) {
+  if (!status.ready) return ['bad', 'Not ready: some traffic is not being scored.'];
+  if (status.enforcement === 'off') return ['warn', 'Enforcement is off: every gateway allows everything.'];
+  if (status.problems.length || failing.length) return ['warn', 'A part of Stillwatch does not answer.'];
+  const acted = status.revocations_active;
+  const held = acted ? `${plural(acted, 'account or organisation is', 'accounts or organisations are')} acted on` : 'nobody is acted on';
+  if (!campaigns) return ['', 'Ready. Asking for campaigns…'];
+  if (!campaigns.length) return ['good', `Quiet: no campaign is open, ${held}.`];
+  const shadow = status.mode === 'shadow' ? ' The policy is in shadow: it records, people act.' : '';
+  return ['warn', `${plural(campaigns.length, 'campaign is', 'campaigns are')} open, ${held}.${shadow}`];
+}
+
+export function tiles(status, rate) {
+  const on = status.enforcement === 'on';
+  const word = { on: 'On', off: 'Off' }[status.enforcement] ?? 'Unknown';
+  return [
+    tile('State', h('span', { class: status.ready ? 'is-good' : 'is-bad' }, status.ready ? 'Ready' : 'Not ready'), null,
+      `${status.partitions_owned} of ${status.partitions} partitions owned`),
+    tile('Enforcement', h('span', { class: on ? 'is-good' : 'is-warn' }, word),
+      status.mode === 'shadow' ? 'policy in shadow' : 'policy enforces',
+      `policy ${status.policy_version}`,
+      status.enforcement && h('button', { type: 'button', class: 'small', 'data-do': 'switch', 'data-on': on ? '' : 'yes' }, on ? 'Turn off…' : 'Turn on…')),
+    tile('Traffic', rate.now === null ? '–' : short(rate.now), 'events/s',
+      `${short(status.events)} in all · ${short(status.waiting)} waiting · ${short(status.rejected)} rejected`,
+      spark(rate.history, 'events per second, last minutes', 90, 24)),
+    tile('Accounts', short(status.accounts), 'in state',
+      `${plural(status.revocations_active, 'key')} ${on ? 'enforced' : 'on hold'} · ${status.aggregator ? `${short(status.aggregator.groups_tested)} groups tested` : 'aggregator does not answer'}`),
+  ];
+}
+
+function tile(title, big, small, foot, extra) {
+  return h('div', { class: 'tile', 'data-key': title }, h('span', { class: 'name' }, title),
+    h('span', { class: 'big' }, big, small && h('small', {}, small)),
+    h('div', { class: 'foot' }, h('span', { class: 'quiet' }, foot), extra));
+}
+
+export function campaign(found, members, nowMs) {
+  const age = span((nowMs - Date.parse(found.detected)) / 1000);
+  return h('article', { class: 'card campaign', 'data-key': found.id, id: found.id },
+    h('header', {}, h('h3', { class: 'id' }, found.id), badge(found.action, ACTION[found.action]),
+      h('span', { class: 'quiet', title: utc(found.detected) }, `found ${age} ago`), h('span', { class: 'push' }),
+      h('button', { type: 'button', class: 'small', 'data-do': 'act', 'data-kind': 'campaign', 'data-target': found.id }, 'Act on members…')),
+    h('dl', { class: 'facts' },
+      fact('accounts', whole(found.account_count)), fact('requests leaked', short(found.requests)),
+      fact('tokens leaked', short(found.tokens)),
+      fact('evidence against chance', found.e_value === null ? 'beyond measure' : `${short(found.e_value)} : 1`),
+      growth(found.growth)),
+    evidence(found.signals),
+    found.linkage.length > 0 && h('p', { class: 'quiet' }, `Linked by ${found.linkage.map(name).join(', ')}`),
+    h('details', { 'data-campaign': found.id },
+      h('summary', {}, `Members (${whole(found.account_count)})`), members ? memberTable(members) : h('p', { class: 'quiet' }, 'Loading…')));
+}
+
+const fact = (label, text) => h('div', {}, h('dt', {}, label), h('dd', {}, text));
+
+function growth(rows) {
+  if (rows.length < 2) return h('div', { class: 'growth' });
+  const first = rows[0], last = rows.at(-1);
+  const text = `${whole(first[1])} → ${plural(last[1], 'account')} in ${span(last[0] - first[0])}`;
+  return h('div', { class: 'growth' }, spark(rows.map((row) => row[1]), `members over time: ${text}`, 170, 36), h('span', { class: 'quiet' }, text));
+}
+
+function memberTable(members) {
+  return h('div', { class: 'scroll', tabindex: '0' }, h('table', {},
+    h('thead', {}, h('tr', {}, h('th', {}, 'Account'), h('th', {}, 'Organisation'), h('th', { class: 'n' }, 'Confidence'),
+      h('th', { class: 'n' }, 'Requests'), h('th', { class: 'n' }, 'Tokens'))),
+    h('tbody', {}, members.map((member) => h('tr', { 'data-key': member.account }, h('td', {}, account(member.account)),
+      h('td', { class: 'id' }, member.organisation ?? '–'), h('td', { class: 'n' }, `${(100 * member.confidence).toFixed(1)} %`),
+      h('td', { class: 'n' }, whole(member.requests)), h('td', { class: 'n' }, short(member.tokens)))))));
+}
+
+export function evidence(signals) {
+  const known = signals.filter((signal) => signal.normal).sort((a, b) => (b.surprise ?? -1) - (a.surprise ?? -1));
+  const young = signals.filter((signal) => !signal.normal);
+  return [
+    h('ul', { class: 'evidence' }, known.map((signal) => h('li', { 'data-key': signal.name },
+      h('div', {}, h('div', {}, signal.sentence), h('span', { class: 'word' }, `${name(signal.name)} · ${odds(signal.surprise)}`)),
+      gauge(signal)))),
+    young.length > 0 && h('p', { class: 'quiet young' }, `${known.length ? 'Also, w' : 'W'}ithout a normal to compare with yet: ${young.map((signal) => `${name(signal.name)} ${value(signal.value)}`).join(', ')}`),
+  ];
+}
+
+/** The value as a dot beside the band of what is normal. */
+function gauge({ value: found, normal, surprise }) {
+  const [low, high] = normal;
+  const from = Math.min(low, found), to = Math.max(high, found);
+  const width = to - from || 1;
+  const x = (n) => 6 + 188 * ((n - from) / width);
+  const kind = surprise === null ? 'unknown' : surprise >= 2 ? 'odd' : 'fine';
+  const text = `${value(found)}, normal ${value(low)} to ${value(high)}`;
+  return h('div', { class: 'gauge' },
+    h('svg', { viewBox: '0 0 200 14', preserveAspectRatio: 'none', role: 'img', 'aria-label': text },
+      h('line', { class: 'track', x1: 2, x2: 198, y1: 7, y2: 7 }),
+      h('rect', { class: 'normal', x: x(low), width: Math.max(3, x(high) - x(low)), y: 3, height: 8, rx: 2 }),
+      h('circle', { class: kind, cx: x(found), cy: 7, r: 4.5 })),
+    text);
+}
+
+export function spark(points, label, width, height) {
+  if (points.length < 2) return null;
+  const most = Math.max(...points, 1);
+  const at = (n, i) => `${((i * width) / (points.length - 1)).toFixed(1)} ${(height - 2 - (n / most) * (height - 4)).toFixed(1)}`;
+  const line = points.map(at).join('L');
+  return h('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label },
+    h('title', {}, label), h('path', { class: 'under', d: `M0 ${height}L${line}L${width} ${height}Z` }), h('path', { class: 'curve', d: `M${line}` }));
+}
+
+export function revocation(found, nowMs) {
+  const left = (Date.parse(found.expires) - nowMs) / 1000;
+  const whole_s = (Date.parse(found.expires) - Date.parse(found.created)) / 1000;
+  const live = found.state === 'active' || found.state === 'shadow' || found.state === 'dry_run';
+  const target = found.target_kind === 'account' ? account(found.target) : h('span', { class: 'id' }, found.target);
+  return h('article', { class: `card revocation${live ? '' : ' over'}`, 'data-key': found.id },
+    h('div', { class: 'top' }, badge(found.action, ACTION[found.action]), found.state !== 'active' && badge(found.state, found.state.replace('_', ' ')),
+      h('span', {}, found.target_kind === 'account' ? '' : `${found.target_kind} `, target),
+      found.target_kind === 'campaign' && h('span', { class: 'quiet' }, plural(found.account_count, 'account')), h('span', { class: 'push' }),
+      live && h('button', { type: 'button', class: 'small', 'data-do': 'undo', 'data-id': found.id, 'data-target': found.target, 'data-count': found.account_count, 'data-kind': found.target_kind }, 'Undo…')),
+    h('p', { class: 'reason' }, found.reason),
+    h('p', { class: 'quiet' }, `${found.actor} · ${utc(found.created)} · `, live ? h('strong', {}, `${span(left)} left`) : ended(found), ' · ', h('span', { class: 'id whole' }, found.id)),
+    live && h('progress', { max: whole_s, value: Math.max(0, left), 'aria-label': 'time left' }));
+}
+
+const ended = (found) => (found.state === 'undone' ? `undone by ${found.undone_by} ${utc(found.undone)}` : `expired ${utc(found.expires)}`);
+
+export function accountCard(found, nowMs) {
+  const { state } = found;
+  return h('div', { class: 'card', 'data-key': found.account },
+    h('div', { class: 'row' }, h('h3', { class: 'id' }, found.account), badge(found.band, BAND[found.band]), h('span', { class: 'push' }),
+      h('button', { type: 'button', class: 'small', 'data-do': 'act', 'data-kind': 'account', 'data-target': found.account }, 'Act…')),
+    found.enforced
+      ? h('p', { class: 'note bad' }, h('strong', {}, `Gateways ${found.enforced.action === 'observe' ? 'watch' : 'hold back'} it now: ${ACTION[found.enforced.action]}`), ` until ${utc(found.enforced.expires)}. ${found.enforced.reason}`)
+      : found.revocation && h('p', { class: 'note' }, `${ACTION[found.revocation.action]} on record, but no gateway enforces it now (kill switch, or not arrived yet).`),
+    found.incomplete.length > 0 && h('p', { class: 'note' }, `Not the whole picture. ${found.incomplete.join('. ')}`),
+    state
+      ? h('dl', { class: 'pairs' },
+          pair('Score', h('span', { class: 'score' }, found.score === null ? 'no opinion yet' : found.score.toFixed(2))),
+          pair('Campaign', found.campaign ? h('a', { class: 'id', href: `#${found.campaign}` }, found.campaign) : 'none'),
+          pair('Organisation', state.organisation ? `${state.organisation} (${state.verification ?? 'not verified'})` : 'not known'),
+          pair('Traffic', `${plural(state.events, 'request')} in ${plural(state.conversations, 'conversation')}, ${short(state.input_tokens)} tokens in, ${short(state.output_tokens)} out`),
+          pair('Seen', `${utc(state.first_seen)} to ${utc(state.last_seen)} (${span((nowMs - Date.parse(state.last_seen)) / 1000)} ago)`),
+          state.label && pair('Label', state.label))
+      : h('p', { class: 'quiet' }, 'No event of it is in state.'),
+    found.signals.length > 0 && evidence(found.signals),
+    found.verdicts.length > 0 && h('details', {}, h('summary', {}, `Verdicts (${found.verdicts.length})`),
+      h('ul', { class: 'history' }, found.verdicts.map((item) => h('li', { 'data-key': item.id },
+        badge(item.action, ACTION[item.action]), item.mode === 'shadow' ? ' in shadow ' : ' ', h('span', { class: 'quiet' }, utc(item.decided_at_unix_nano / 1e6)), h('div', {}, item.reason))))));
+}
+
+const pair = (label, content) => [h('dt', {}, label), h('dd', {}, content)];
+
+export function shards(status) {
+  if (!status.shards) return h('p', { class: 'empty' }, 'The shards do not answer.');
+  return h('div', { class: 'card' }, h('table', {},
+    h('thead', {}, h('tr', {}, h('th', {}, 'Shard'), h('th', { class: 'n' }, 'Partitions'), h('th', { class: 'n' }, 'Events'), h('th', { class: 'n' }, 'Waiting'), h('th', { class: 'n' }, 'Accounts'))),
+    h('tbody', {}, status.shards.map((shard) => {
+      const mine = shard.partitions.filter((item) => item.owned);
+      const sum = (field) => short(mine.reduce((total, item) => total + item[field], 0));
+      return h('tr', { 'data-key': shard.shard }, h('td', {}, shard.shard), h('td', { class: 'n' }, mine.length), h('td', { class: 'n' }, sum('events')), h('td', { class: 'n' }, sum('waiting')), h('td', { class: 'n' }, sum('accounts')));
+    }))));
+}

@@ -1,0 +1,140 @@
+"""Prometheus: what this replica counts itself, and the cluster's state as it is at the scrape.
+
+A registry per app, so that tests and replicas do not share one. Names come from :mod:`stillwatch.names`; never an
+account as a label. Series of the cluster have no ``replica`` label: every replica reports the same numbers, so take
+``max``, not ``sum``, over replicas. Partition series belong to the partition and stay monotonic when it moves.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import prometheus_client
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from serve.board import Board, State
+from serve.ports import Enforcer
+from stillwatch.names import Counter, Gauge
+from stillwatch.ports import PartitionStatus
+
+CONTENT_TYPE: Final = prometheus_client.CONTENT_TYPE_LATEST
+
+
+class HttpMetrics(Collector):
+    """Counts of this replica, under its own ``replica`` label."""
+
+    def __init__(self, board: Board, enforcer: Enforcer, replica: str) -> None:
+        self._replica = replica
+        self._requests: Counts[tuple[str, str]] = Counts()
+        self._rejected: Counts[tuple[str]] = Counts()
+        self._decisions: Counts[tuple[str]] = Counts()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Cluster(board, enforcer))
+        self._registry.register(self)
+
+    def request(self, route: str, status: int) -> None:
+        self._requests[route, str(status)] += 1
+
+    def rejected(self, reason: str) -> None:
+        self._rejected[(reason,)] += 1
+
+    def decision(self, decision: str) -> None:
+        self._decisions[(decision,)] += 1
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._family(
+            "stillwatch_http_requests_total", "Requests answered by this replica", self._requests, "route", "status"
+        )
+        yield self._family(
+            "stillwatch_http_rejected_events_total", "Events refused at the HTTP door", self._rejected, "reason"
+        )
+        yield self._family(
+            "stillwatch_authz_decisions_total", "Answers of /authz; open_* were allowed without knowing",
+            self._decisions, "decision",
+        )  # fmt: skip
+
+    def _family(self, name: Counter, meaning: str, counts: Mapping[Any, int], *labels: str) -> Metric:
+        family = CounterMetricFamily(name, meaning, labels=[*labels, "replica"])
+        for values, count in sorted(counts.items()):
+            family.add_metric([*values, self._replica], count)
+        return family
+
+
+class _Cluster(Collector):
+    """The board's last state. A part that did not answer has no series: absent is honest, zero is not."""
+
+    def __init__(self, board: Board, enforcer: Enforcer) -> None:
+        self._board, self._enforcer = board, enforcer
+
+    def collect(self) -> Iterable[Metric]:
+        yield _gauge(
+            "stillwatch_revocations_active", "Keys that this replica's enforcer enforces", self._enforcer.active
+        )
+        state = self._board.last
+        if state is not None:
+            yield from self._of(state)
+
+    def _of(self, state: State) -> Iterator[Metric]:
+        yield _gauge("stillwatch_ready", "1 when every partition has an owner and the enforcer is loaded", state.ready)
+        if state.enforcement is not None:
+            yield _gauge("stillwatch_enforcement", "The kill switch: 1 on, 0 off", state.enforcement)
+        if state.shards is not None:
+            yield from self._of_partitions(sorted(state.partitions().items()))
+            accounts = GaugeMetricFamily(_name("stillwatch_accounts"), "Accounts in state", labels=["shard"])
+            owned = GaugeMetricFamily(_name("stillwatch_partitions_owned"), "Partitions owned", labels=["shard"])
+            for shard in state.shards:
+                accounts.add_metric([shard.shard], sum(p.accounts for p in shard.partitions if p.owned))
+                owned.add_metric([shard.shard], sum(p.owned for p in shard.partitions))
+            yield accounts
+            yield owned
+        if state.aggregator is not None:
+            yield _gauge("stillwatch_campaigns", "Open campaigns", state.aggregator.campaigns)
+            yield _gauge("stillwatch_groups_tested", "Candidate groups tested", state.aggregator.groups_tested)
+            yield _total("stillwatch_verdicts_total", "Verdicts that led to an action", state.aggregator.actions)
+            yield _total(
+                "stillwatch_suppressed_actions_total", "Actions that a blast-radius limit turned into shadow",
+                state.aggregator.suppressed_actions,
+            )  # fmt: skip
+
+    def _of_partitions(self, partitions: list[tuple[int, PartitionStatus]]) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            _name("stillwatch_partition_waiting_messages"), "Messages not fetched yet", labels=["partition"]
+        )
+        for number, partition in partitions:
+            waiting.add_metric([str(number)], partition.waiting)
+        yield waiting
+        totals: tuple[tuple[Counter, str, str], ...] = (
+            ("stillwatch_events_total", "Events taken into state", "events"),
+            ("stillwatch_duplicates_total", "Events whose id was seen before", "duplicates"),
+            ("stillwatch_rejected_total", "Events sent to the dead letters", "rejected"),
+            (
+                "stillwatch_evicted_accounts_total",
+                "Accounts forgotten because a partition was full",
+                "evicted_accounts",
+            ),
+        )
+        for name, meaning, attribute in totals:
+            family = CounterMetricFamily(_name(name), meaning, labels=["partition"])
+            for number, partition in partitions:
+                family.add_metric([str(number)], getattr(partition, attribute))
+            yield family
+
+
+def _name(name: Counter | Gauge) -> str:
+    return name
+
+
+def _gauge(name: Gauge, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, meaning, value=float(value))
+
+
+def _total(name: Counter, meaning: str, value: float) -> Metric:
+    return CounterMetricFamily(name, meaning, value=float(value))

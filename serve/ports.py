@@ -1,0 +1,70 @@
+"""What the app is built over: the ports, and the facts of the deployment that never change while it runs.
+
+``launch`` makes a :class:`ServePorts`; tests make one from in-memory twins. ``close`` is called once, at shutdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from stillwatch.ports import (
+    AuditLog,
+    CampaignBook,
+    Clock,
+    Control,
+    EventPublisher,
+    RevocationStore,
+    Shards,
+    VerdictLog,
+)
+from stillwatch.revocation import Enforcement
+from stillwatch.verdict import Mode
+
+
+class Enforcer(Protocol):
+    """The revocations in RAM, kept by a watch (``stillwatch.gateway.enforcer``). Never waits, never raises."""
+
+    @property
+    def loaded(self) -> bool:
+        """False until everything that is stored has been read once."""
+        ...
+
+    @property
+    def active(self) -> int:
+        """How many keys are enforced now."""
+        ...
+
+    def check(self, account: str | None, organisation: str | None, now_unix_s: float) -> Enforcement | None:
+        """What holds for the account and its organisation now; ``None`` allows. ``None`` while the kill switch is
+        off."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServePorts:
+    clock: Clock
+    events: EventPublisher
+    shards: Shards
+    campaigns: CampaignBook
+    revocations: RevocationStore
+    verdicts: VerdictLog
+    audit: AuditLog
+    control: Control
+    enforcer: Enforcer
+    close: Callable[[], Awaitable[None]]
+
+
+Connect = Callable[[], Awaitable[ServePorts]]
+"""Makes the ports inside the event loop that will use them. Picklable, so that it can travel to a replica."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The deployment, as the console and ``/v1/status`` show it."""
+
+    deployment: str
+    partitions: int
+    mode: Mode
+    policy_version: str

@@ -1,0 +1,87 @@
+"""A scenario: who is there, for how long, from which seed. Frozen, checked when made, read from nothing.
+
+``configs/scenarios/*.yaml`` hold such maps; whoever reads files gives them to :func:`from_map`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from stillwatch.errors import SettingsError
+from stillwatch.simulator.conversation import World
+from stillwatch.simulator.group import Group
+from stillwatch.simulator.identity import Market
+from stillwatch.simulator.population import People, Team
+from stillwatch.simulator.relay import Campaign
+from stillwatch.simulator.services import Evaluation, Gateway, Saas
+
+AnyGroup = Annotated[People | Team | Saas | Gateway | Evaluation | Campaign, Field(discriminator="kind")]
+KINDS: Final[dict[str, type[Group]]] = {
+    "people": People,
+    "team": Team,
+    "saas": Saas,
+    "gateway": Gateway,
+    "evaluation": Evaluation,
+    "campaign": Campaign,
+}
+
+
+class Scenario(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 7
+    # Monday 3 March 2025, midnight UTC. In the past, so that no stream takes a replay for events of the future.
+    start_unix_s: Annotated[int, Field(ge=1_000_000_000, le=4_000_000_000)] = 1_740_960_000
+    days: Annotated[int, Field(ge=1, le=366)]
+    groups: tuple[AnyGroup, ...]
+
+    @model_validator(mode="after")
+    def _groups_can_be_told_apart(self) -> Scenario:
+        if not self.groups:
+            raise ValueError("there are no groups: a scenario needs at least one")
+        names = [group.name for group in self.groups]
+        if len(set(names)) != len(names):
+            raise ValueError("two groups have the same name: their accounts would be the same")
+        return self
+
+    def world(self) -> World:
+        return World(self.seed, self.start_unix_s, self.days, Market(self.seed))
+
+
+def from_map(raw: Mapping[str, Any]) -> Scenario:
+    """Raises :class:`~stillwatch.errors.SettingsError` that names the key and what to write instead."""
+    try:
+        return Scenario.model_validate(raw)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        first = problems[0]
+        problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        more = f" (the first of {len(problems)} problems)" if len(problems) > 1 else ""
+        raise SettingsError(_key(first), problem[0].lower() + problem[1:] + more, _remedy(first)) from error
+
+
+def _key(problem: ErrorDetails) -> str:
+    """`groups.3.cover_share`; pydantic puts the discriminator's value in between."""
+    path = [str(part) for part in problem["loc"]]
+    if len(path) > 2 and path[0] == "groups" and path[2] in KINDS:
+        del path[2]
+    return ".".join(path) or "scenario"
+
+
+def _remedy(problem: ErrorDetails) -> str:
+    path = problem["loc"]
+    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"Set kind to one of {', '.join(KINDS)}"
+    if problem["type"] == "extra_forbidden":
+        model = KINDS.get(str(path[2]), Scenario) if len(path) > 2 else Scenario
+        known = sorted(model.model_fields)
+        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        return f"Did you mean {close[0]}?" if close else f"Known keys: {', '.join(known)}"
+    if problem["type"] == "missing":
+        return "Add this key"
+    return "See docs/simulator.md for the keys and their ranges"

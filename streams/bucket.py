@@ -1,0 +1,113 @@
+"""A KV bucket with compare-and-set on every write, and with many keys under way at once.
+
+:class:`Bucket` is what revocations, the kill switch and leases are written against; :class:`KvBucket` is the real one
+(the wire format of ADR-8, readable by every NATS client), ``memory.MemoryBucket`` its twin. Reads of single keys go to
+the stream's leader: a lease must not be judged by a replica that lags.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from stillwatch.errors import Unavailable
+from streams.pipeline import EXPECT_LAST_ON_SUBJECT, Outgoing, Pipeline
+from streams.scan import read_all
+
+_OPERATION: Final = "KV-Operation"
+# Beside a client's removal, the server's own tombstone after a TTL.
+_TOMBSTONES: Final = (_OPERATION, "Nats-Marker-Reason")
+_NO_MESSAGE: Final = 10037
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``value`` is ``None`` for a key that was removed or never was; its ``revision`` is what a write must expect."""
+
+    key: str
+    value: bytes | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """``value=None`` removes the key. ``ttl_s`` lets the server forget it; nothing may depend on when."""
+
+    key: str
+    value: bytes | None
+    expected_revision: int
+    ttl_s: int | None = None
+
+
+class Bucket(Protocol):
+    async def get(self, key: str) -> Entry: ...
+
+    async def get_many(self, keys: Iterable[str]) -> list[Entry]:
+        """In the order of the keys."""
+        ...
+
+    async def write(self, writes: Sequence[Write]) -> list[int | None]:
+        """The new revision of each, ``None`` where the expected revision was not the newest: nothing was written."""
+        ...
+
+    async def scan(self, *patterns: str) -> list[Entry]:
+        """The newest entry of every key that matches one of the patterns and has a value."""
+        ...
+
+
+class KvBucket:
+    def __init__(self, client: Client, pipeline: Pipeline, name: str) -> None:
+        self._client, self._pipeline = client, pipeline
+        self._stream, self._prefix = f"KV_{name}", f"$KV.{name}."
+
+    async def get(self, key: str) -> Entry:
+        [entry] = await self.get_many([key])
+        return entry
+
+    async def get_many(self, keys: Iterable[str]) -> list[Entry]:
+        wanted = list(keys)
+        subject = f"$JS.API.STREAM.MSG.GET.{self._stream}"
+        requests = [Outgoing(subject, json.dumps({"last_by_subj": self._prefix + key}).encode()) for key in wanted]
+        answers = await self._pipeline.exchange(requests)
+        return [self._read(key, answer) for key, answer in zip(wanted, answers, strict=True)]
+
+    async def write(self, writes: Sequence[Write]) -> list[int | None]:
+        acks = await self._pipeline.send([self._outgoing(write) for write in writes])
+        return [None if ack.refused else ack.sequence for ack in acks]
+
+    async def scan(self, *patterns: str) -> list[Entry]:
+        newest: dict[str, Entry] = {}
+        for pattern in patterns:
+            async for stored in read_all(self._client, self._stream, self._prefix + pattern):
+                removed = any(name in stored.headers for name in _TOMBSTONES)
+                key = stored.subject[len(self._prefix) :]
+                newest[key] = Entry(key, None if removed else stored.payload, stored.sequence)
+        return [entry for entry in newest.values() if entry.value is not None]
+
+    def _read(self, key: str, answer: Msg) -> Entry:
+        if not answer.data:
+            raise Unavailable(f"bucket {self._stream}", "JetStream does not answer")
+        said = json.loads(answer.data)
+        error = said.get("error")
+        if error is not None:
+            if error.get("err_code") == _NO_MESSAGE:
+                return Entry(key, None, 0)
+            raise Unavailable(f"bucket {self._stream}", str(error.get("description", error)))
+        message = said["message"]
+        headers = base64.b64decode(message.get("hdrs", ""))
+        removed = any(f"\n{name}:".encode() in headers for name in _TOMBSTONES)
+        return Entry(key, None if removed else base64.b64decode(message.get("data", "")), message["seq"])
+
+    def _outgoing(self, write: Write) -> Outgoing:
+        headers = {EXPECT_LAST_ON_SUBJECT: str(write.expected_revision)}
+        if write.value is None:
+            headers[_OPERATION] = "DEL"
+        if write.ttl_s is not None:
+            headers["Nats-TTL"] = str(write.ttl_s)
+        return Outgoing(self._prefix + write.key, write.value or b"", headers)

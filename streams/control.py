@@ -1,0 +1,106 @@
+"""The kill switch and the leases, in the control bucket. Implement ``ports.Control`` and ``ports.Leases``.
+
+A lease's expiry stands in its value, in wall-clock time: the holders' clocks may differ by less than a lease lives, and
+the fencing epoch catches what goes wrong beyond that. Nothing here trusts the server to forget a key in time.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Final
+
+import msgpack
+
+from stillwatch.errors import Unavailable
+from stillwatch.ports import Clock, Lease
+from stillwatch.subjects import ENFORCEMENT_KEY
+from streams.bucket import Bucket, Entry, Write
+
+_log = logging.getLogger(__name__)
+_MAX_ROUNDS: Final = 10
+
+
+class BucketControl:
+    """Enforcement is on unless the key says ``off``: a lost key must not silently open every gateway."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    async def enforcement(self) -> bool:
+        entry = await self._bucket.get(ENFORCEMENT_KEY)
+        # An operator at 3 a.m. types `OFF` or adds a newline.
+        return (entry.value or b"on").strip().lower() != b"off"
+
+    async def set_enforcement(self, on: bool) -> None:
+        for _ in range(_MAX_ROUNDS):
+            entry = await self._bucket.get(ENFORCEMENT_KEY)
+            value = b"on" if on else b"off"
+            [written] = await self._bucket.write([Write(ENFORCEMENT_KEY, value, entry.revision)])
+            if written is not None:
+                return
+        raise Unavailable("the kill switch", f"others wrote to it {_MAX_ROUNDS} times meanwhile")
+
+
+class BucketLeases:
+    """The epoch is the KV revision of the write that changed the owner; a renewal writes a new revision and keeps the
+    epoch in the value."""
+
+    def __init__(self, bucket: Bucket, clock: Clock) -> None:
+        self._bucket, self._clock = bucket, clock
+
+    async def acquire(self, key: str, holder: str, ttl_s: float) -> Lease | None:
+        entry = await self._bucket.get(key)
+        held = _lease(entry)
+        now = self._now()
+        if held is not None and held.holder != holder and now < held.expires_unix_s:
+            return None
+        # Epoch 0 in the value means "the revision of this write", which nobody knows before it is written.
+        taken = Lease(key, holder, 0, now + ttl_s)
+        [revision] = await self._bucket.write([Write(key, _pack(taken), entry.revision)])
+        return None if revision is None else replace(taken, epoch=revision)
+
+    async def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
+        # An expired lease that nobody took is still ours: compare-and-set decides, not the clock.
+        entry = await self._held(lease)
+        if entry is None:
+            return None
+        renewed = replace(lease, expires_unix_s=self._now() + ttl_s)
+        [revision] = await self._bucket.write([Write(lease.key, _pack(renewed), entry.revision)])
+        return None if revision is None else renewed
+
+    async def release(self, lease: Lease) -> None:
+        entry = await self._held(lease)
+        if entry is not None:
+            # Refused means that somebody has just taken it over: nothing left to release.
+            await self._bucket.write([Write(lease.key, None, entry.revision)])
+
+    async def holder(self, key: str) -> str | None:
+        held = _lease(await self._bucket.get(key))
+        return held.holder if held is not None and self._now() < held.expires_unix_s else None
+
+    async def _held(self, lease: Lease) -> Entry | None:
+        entry = await self._bucket.get(lease.key)
+        held = _lease(entry)
+        same = held is not None and (held.holder, held.epoch) == (lease.holder, lease.epoch)
+        return entry if same else None
+
+    def _now(self) -> float:
+        return self._clock.unix_nano() / 1e9
+
+
+def _pack(lease: Lease) -> bytes:
+    value = {"holder": lease.holder, "epoch": lease.epoch, "expires_unix_s": lease.expires_unix_s}
+    return bytes(msgpack.packb(value, use_bin_type=True))
+
+
+def _lease(entry: Entry) -> Lease | None:
+    if entry.value is None:
+        return None
+    try:
+        value = msgpack.unpackb(entry.value, raw=False)
+        epoch = int(value["epoch"]) or entry.revision
+        return Lease(entry.key, str(value["holder"]), epoch, float(value["expires_unix_s"]))
+    except Exception as error:  # any bytes can stand in a bucket; a lease that can not be read is free
+        _log.warning("%s is no lease: %s", entry.key, error)
+        return None

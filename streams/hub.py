@@ -1,0 +1,86 @@
+"""All ports over NATS at once: over a connection, or in memory. What ``launch`` and the tests begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+
+from stillwatch import ports, subjects
+from stillwatch.settings import Settings
+from streams.audit import JournalAuditLog
+from streams.bucket import Bucket, KvBucket
+from streams.control import BucketControl, BucketLeases
+from streams.deadletter import JournalDeadLetters
+from streams.feed import JetStreamEvents
+from streams.journal import JetStreamJournal, Journal
+from streams.memory import MemoryBucket, MemoryEvents, MemoryJournal, MemoryNats, MemoryPublisher
+from streams.pipeline import Pipeline
+from streams.publisher import JetStreamPublisher
+from streams.revocations import BucketRevocations
+from streams.verdicts import JournalVerdictLog
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    events: ports.EventStream
+    publisher: ports.EventPublisher
+    dead_letters: ports.DeadLetters
+    verdicts: ports.VerdictLog
+    audit: ports.AuditLog
+    revocations: ports.RevocationStore
+    control: ports.Control
+    leases: ports.Leases
+
+
+def jetstream_hub(client: Client, settings: Settings, clock: ports.Clock) -> Hub:
+    """Over a connection whose account looks like ``topology.ensure`` leaves it."""
+    pipeline = Pipeline(client)
+    return _hub(
+        JetStreamEvents(client, settings),
+        JetStreamPublisher(pipeline, settings.partitions),
+        JetStreamJournal(client, pipeline, subjects.VERDICTS),
+        JetStreamJournal(client, pipeline, subjects.DEADLETTER),
+        JetStreamJournal(client, pipeline, subjects.AUDIT),
+        KvBucket(client, pipeline, subjects.REVOCATIONS_BUCKET),
+        KvBucket(client, pipeline, subjects.CONTROL_BUCKET),
+        settings,
+        clock,
+    )
+
+
+def memory_hub(world: MemoryNats) -> Hub:
+    return _hub(
+        MemoryEvents(world),
+        MemoryPublisher(world),
+        MemoryJournal(world, per_subject=True),
+        MemoryJournal(world, per_subject=True),
+        MemoryJournal(world, per_subject=False),
+        MemoryBucket(world),
+        MemoryBucket(world),
+        world.settings,
+        world.clock,
+    )
+
+
+def _hub(
+    events: ports.EventStream,
+    publisher: ports.EventPublisher,
+    verdicts: Journal,
+    dead_letters: Journal,
+    audit: Journal,
+    revocations: Bucket,
+    control: Bucket,
+    settings: Settings,
+    clock: ports.Clock,
+) -> Hub:
+    return Hub(
+        events=events,
+        publisher=publisher,
+        dead_letters=JournalDeadLetters(dead_letters),
+        verdicts=JournalVerdictLog(verdicts, source=f"/stillwatch/{settings.deployment}"),
+        audit=JournalAuditLog(audit),
+        revocations=BucketRevocations(revocations, control, clock),
+        control=BucketControl(control),
+        leases=BucketLeases(control, clock),
+    )

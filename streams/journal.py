@@ -1,0 +1,113 @@
+"""A journal: an append-only stream that is read back newest first. Verdicts, dead letters and the audit are journals.
+
+:class:`Journal` is what they are written against; :class:`JetStreamJournal` is the real one, ``memory.MemoryJournal``
+its twin.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from nats.aio.client import Client
+from nats.js.api import StreamState
+
+from streams.connection import reaching, require_connection
+from streams.pipeline import EXPECT_LAST_ON_SUBJECT, Outgoing, Pipeline
+from streams.scan import Stored, read_all, read_page
+
+# Reading backwards goes in windows of sequences, the next one four times as wide: cheap when matches are dense, a few
+# round trips when they are not.
+_FIRST_WINDOW: Final = 256
+_MAX_WINDOW: Final = 65_536
+_WINDOW_GROWTH: Final = 4
+# CloudEvents' rule for header values (3.1.3.2 of its HTTP binding), which NATS's binding shares: printable ASCII
+# without space, quote and percent; the rest is percent-encoded UTF-8.
+_HEADER_SAFE: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    subject: str
+    payload: bytes
+    headers: Mapping[str, str]
+
+
+class Journal(Protocol):
+    @property
+    def max_message_bytes(self) -> int:
+        """Payload and headers of one entry together."""
+        ...
+
+    async def append(self, entries: Sequence[Entry], *, once: bool = False) -> None:
+        """``once``: an entry whose subject is stored already is left as it is, so that a repeat changes nothing."""
+        ...
+
+    async def newest(self, limit: int, matching: str) -> list[Stored]:
+        """Newest first, of the entries whose subject matches (NATS wildcards)."""
+        ...
+
+    async def count(self) -> int: ...
+
+
+class JetStreamJournal:
+    def __init__(self, client: Client, pipeline: Pipeline, stream: str) -> None:
+        self._client, self._pipeline, self._stream = client, pipeline, stream
+        self._context = client.jetstream()
+
+    @property
+    def max_message_bytes(self) -> int:
+        return self._pipeline.max_message_bytes
+
+    async def append(self, entries: Sequence[Entry], *, once: bool = False) -> None:
+        condition = {EXPECT_LAST_ON_SUBJECT: "0"} if once else {}
+        await self._pipeline.send(
+            [Outgoing(entry.subject, entry.payload, {**entry.headers, **condition}) for entry in entries]
+        )
+
+    async def newest(self, limit: int, matching: str) -> list[Stored]:
+        state = await self._state()
+        probe = await read_page(self._client, self._stream, matching, state.first_seq, limit=1)
+        if len(probe.messages) + probe.left <= _WINDOW_GROWTH * limit:
+            return await self._all(limit, matching)
+        found: list[Stored] = []
+        end, window = state.last_seq, max(_FIRST_WINDOW, 2 * limit)
+        while len(found) < limit and end >= state.first_seq:
+            start = max(state.first_seq, end - window + 1)
+            found += reversed(await self._between(start, end, matching))
+            end, window = start - 1, min(window * _WINDOW_GROWTH, _MAX_WINDOW)
+        return found[:limit]
+
+    async def count(self) -> int:
+        return (await self._state()).messages
+
+    async def _state(self) -> StreamState:
+        require_connection(self._client, f"stream {self._stream}")
+        with reaching(f"stream {self._stream}"):
+            return (await self._context.stream_info(self._stream)).state
+
+    async def _all(self, limit: int, matching: str) -> list[Stored]:
+        last: deque[Stored] = deque(maxlen=limit)
+        async for message in read_all(self._client, self._stream, matching):
+            last.append(message)
+        return list(reversed(last))
+
+    async def _between(self, start: int, end: int, matching: str) -> list[Stored]:
+        found: list[Stored] = []
+        async for message in read_all(self._client, self._stream, matching, start):
+            if message.sequence > end:
+                break
+            found.append(message)
+        return found
+
+
+def header_value(text: str) -> str:
+    """A text as a header can carry it; ``urllib.parse.unquote`` gives it back.
+
+    >>> header_value("für 3 %")
+    'f%C3%BCr%203%20%25'
+    """
+    return quote(text, safe=_HEADER_SAFE)

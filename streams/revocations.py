@@ -1,0 +1,220 @@
+"""Revocations in the KV bucket that gateways watch. Implements ``ports.RevocationStore``.
+
+``record.<id>`` holds a whole revocation and is the truth; ``account.<token>`` and ``org.<id>`` hold the one
+:class:`~stillwatch.revocation.Enforcement` that a gateway applies, and follow from the records. Records are written first
+and lifted first, so whatever crashes in between is mended by doing it again, or by :meth:`reconcile`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgpack
+
+from stillwatch.errors import Conflict, NotFound, Unavailable
+from stillwatch.event import ACCOUNT_TOKEN
+from stillwatch.ports import Clock
+from stillwatch.revocation import Enforcement, Revocation
+from stillwatch.verdict import strength
+from streams.bucket import Bucket, Entry, Write
+
+_log = logging.getLogger(__name__)
+
+_RECORDS: Final = "record.*"
+_ENFORCED: Final = ("account.*", "org.*")
+# Somebody else wrote between our read and our write. Once or twice is contention; this often is something broken.
+_MAX_ROUNDS: Final = 10
+# One record is one message: about 15,000 accounts in the server's megabyte.
+_MAX_RECORD_BYTES: Final = 1_000_000
+# A client that retries after a week does not retry but ask again.
+_IDEMPOTENCY_TTL_S: Final = 7 * 24 * 3600
+
+
+class BucketRevocations:
+    def __init__(self, bucket: Bucket, control: Bucket, clock: Clock) -> None:
+        self._bucket, self._control, self._clock = bucket, control, clock
+
+    async def put(self, revocation: Revocation) -> Revocation:
+        stored = await self._created(revocation)
+        if stored.state(self._now()) == "active":
+            # For a stored one too: its first writer may have died before every key was written.
+            # No keys are read first: nearly always there is nothing under them, and each read is a round trip.
+            await self._enforce(dict.fromkeys(stored.keys(), stored.enforcement()), present=())
+            stored = await self.get(stored.id)
+            if stored.undone_unix_s is not None:  # lifted while we were enforcing it
+                await self._lift(stored)
+        return stored
+
+    async def get(self, id: str) -> Revocation:
+        entry = await self._bucket.get(_record_key(id))
+        found = _unpack(entry)
+        if found is None:
+            raise NotFound("revocation", id)
+        return found
+
+    async def list(self, limit: int = 1_000) -> list[Revocation]:
+        records = await self._records()
+        return sorted(records, key=lambda record: (record.created_unix_s, record.id), reverse=True)[:limit]
+
+    async def undo(self, id: str, by: str) -> Revocation:
+        for _ in range(_MAX_ROUNDS):
+            entry = await self._bucket.get(_record_key(id))
+            found = _unpack(entry)
+            if found is None:
+                raise NotFound("revocation", id)
+            undone = found.undone(int(self._now()), by)
+            if undone is not found:
+                [written] = await self._bucket.write([Write(entry.key, _pack(undone), entry.revision)])
+                if written is None:
+                    continue
+            await self._lift(undone)
+            return undone
+        raise _contended(f"revocation {id}")
+
+    async def remember(self, idempotency_key: str, request_sha256: str, revocation_id: str) -> str | None:
+        # Hashed: the client chooses the key, and KV keys allow few characters.
+        key = f"idempotency.{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
+        value = msgpack.packb({"request": request_sha256, "revocation": revocation_id})
+        entry = await self._control.get(key)
+        if entry.value is None:
+            [created] = await self._control.write([Write(key, value, entry.revision, ttl_s=_IDEMPOTENCY_TTL_S)])
+            if created is not None:
+                return None
+            entry = await self._control.get(key)
+        first = msgpack.unpackb(entry.value or value)
+        if first["request"] != request_sha256:
+            raise Conflict("Idempotency-Key", "it was used for another request; use a new key for a new request")
+        return str(first["revocation"])
+
+    async def reconcile(self) -> int:
+        """A key whose revocation has no record is left alone: an operator may have written it by hand."""
+        now = self._now()
+        records = {record.id: record for record in await self._records()}
+        wanted = self._strongest(records.values())
+        present = await self._bucket.scan(*_ENFORCED)
+        overdue: list[Write] = []
+        for entry in present:
+            held = Enforcement.decode(entry.value or b"")
+            if held is None:
+                continue
+            record = records.get(held.revocation)
+            if now >= held.expires_unix_s or (record is not None and record.state(now) != "active"):
+                overdue.append(Write(entry.key, _encoded(wanted.get(entry.key)), entry.revision))
+        changed = sum(revision is not None for revision in await self._bucket.write(overdue))
+        return changed + await self._enforce(wanted, present)
+
+    async def _created(self, revocation: Revocation) -> Revocation:
+        """What stands under its id: the given one if it is new, else the one that was there."""
+        entry = Entry(_record_key(revocation.id), None, 0)
+        packed = _pack(revocation)
+        for _ in range(_MAX_ROUNDS):
+            [created] = await self._bucket.write([Write(entry.key, packed, entry.revision)])
+            if created is not None:
+                return revocation
+            entry = await self._bucket.get(entry.key)
+            stored = _unpack(entry)
+            if stored is not None:
+                return stored
+        raise _contended(f"revocation {revocation.id}")
+
+    async def _enforce(self, wanted: dict[str, Enforcement], present: Iterable[Entry]) -> int:
+        """Writes each where nothing stronger is in force; returns how many keys it changed. ``present`` is what is
+        believed to be there; what turns out to be wrong is read again."""
+        changed = 0
+        entries = list({**{key: Entry(key, None, 0) for key in wanted}, **{e.key: e for e in present}}.values())
+        entries = [entry for entry in entries if entry.key in wanted]
+        for _ in range(_MAX_ROUNDS):
+            writes = [
+                Write(entry.key, wanted[entry.key].encode(), entry.revision)
+                for entry in entries
+                if self._yields(entry, wanted[entry.key])
+            ]
+            if not writes:
+                return changed
+            revisions = await self._bucket.write(writes)
+            changed += sum(revision is not None for revision in revisions)
+            refused = [write.key for write, revision in zip(writes, revisions, strict=True) if revision is None]
+            entries = await self._bucket.get_many(refused)
+        raise _contended("a revocation's accounts")
+
+    def _yields(self, entry: Entry, wanted: Enforcement) -> bool:
+        """Whether what stands under the key makes way for ``wanted``."""
+        held = Enforcement.decode(entry.value) if entry.value is not None else None
+        if held is None or self._now() >= held.expires_unix_s:
+            return True
+        return held != wanted and _rank(held) <= _rank(wanted)
+
+    async def _lift(self, revocation: Revocation) -> None:
+        """Takes it off every key that it holds; another active revocation that covers the key takes its place."""
+        others = [record for record in await self._records() if record.id != revocation.id]
+        successors = self._strongest(others)
+        keys = revocation.keys()
+        for _ in range(_MAX_ROUNDS):
+            writes = []
+            for entry in await self._bucket.get_many(keys):
+                held = Enforcement.decode(entry.value) if entry.value is not None else None
+                if held is not None and held.revocation == revocation.id:
+                    writes.append(Write(entry.key, _encoded(successors.get(entry.key)), entry.revision))
+            if not writes:
+                return
+            revisions = await self._bucket.write(writes)
+            keys = [write.key for write, revision in zip(writes, revisions, strict=True) if revision is None]
+        raise _contended(f"revocation {revocation.id}")
+
+    def _strongest(self, records: Iterable[Revocation]) -> dict[str, Enforcement]:
+        now, strongest = self._now(), dict[str, Enforcement]()
+        for record in records:
+            if record.state(now) != "active":
+                continue
+            enforcement, keys = record.enforcement(), record.keys()
+            for key in keys:
+                if key not in strongest or _rank(strongest[key]) < _rank(enforcement):
+                    strongest[key] = enforcement
+        return strongest
+
+    async def _records(self) -> Sequence[Revocation]:
+        found = [_unpack(entry) for entry in await self._bucket.scan(_RECORDS)]
+        return [record for record in found if record is not None]
+
+    def _now(self) -> float:
+        return self._clock.unix_nano() / 1e9
+
+
+def _rank(enforcement: Enforcement) -> tuple[int, int, str]:
+    """What wins a key: the stronger action, then the longer one; the id makes two equal ones agree everywhere."""
+    return strength(enforcement.action), enforcement.expires_unix_s, enforcement.revocation
+
+
+def _encoded(enforcement: Enforcement | None) -> bytes | None:
+    return None if enforcement is None else enforcement.encode()
+
+
+def _record_key(id: str) -> str:
+    if not ACCOUNT_TOKEN.match(id):  # it can come from a URL; no stored one looks like this
+        raise NotFound("revocation", id)
+    return f"record.{id}"
+
+
+def _pack(revocation: Revocation) -> bytes:
+    packed = bytes(msgpack.packb(revocation.to_map(), use_bin_type=True))
+    if len(packed) > _MAX_RECORD_BYTES:
+        problem = f"{len(revocation.accounts)} accounts are too many for one; split it"
+        raise Conflict(f"revocation {revocation.id}", problem)
+    return packed
+
+
+def _unpack(entry: Entry) -> Revocation | None:
+    if entry.value is None:
+        return None
+    try:
+        return Revocation.from_map(msgpack.unpackb(entry.value, raw=False))
+    except Exception as error:  # any bytes can stand in a bucket; one foreign write must not hide the others
+        _log.warning("%s is no revocation: %s", entry.key, error)
+        return None
+
+
+def _contended(what: str) -> Unavailable:
+    return Unavailable(what, f"others wrote to it {_MAX_ROUNDS} times while it was being changed")

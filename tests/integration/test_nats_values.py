@@ -1,0 +1,232 @@
+"""The values for NATS's own chart, tried on a real server: it takes them, and each user can do its work and no more.
+
+The official chart can not be fetched here. ``server_config`` does what that chart does with the keys that we use: it
+lays ``config.merge`` over the server's configuration and ``config.jetstream.merge`` over its JetStream block, and turns
+``<< $NAME >>`` into a variable, which the server reads from its environment.
+"""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from factories import account_in, an_event
+from manual_clock import ManualClock
+from nats.aio.client import Client
+from stream_values import a_letter, a_revocation, a_verdict
+from stream_worlds import until
+
+from launch.embedded import server_binary
+from stillwatch import subjects
+from stillwatch.errors import Unavailable
+from stillwatch.gateway import Enforcer, Publisher
+from stillwatch.ports import AuditEntry
+from stillwatch.settings import NatsSettings, Settings
+from streams import topology
+from streams.connection import connect
+from streams.hub import jetstream_hub
+
+HELM = Path(__file__).resolve().parents[2] / "helm"
+USERS = {"bootstrap", "scorer", "gateway", "publisher"}
+ACCOUNT = account_in(0, 4)
+
+
+def values(*files: str) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for file in files:
+        merged = _over(merged, yaml.safe_load((HELM / file).read_text()))
+    return merged
+
+
+def server_config(chart: dict[str, Any], directory: Path) -> str:
+    config = chart["config"]
+    jetstream = {"store_dir": str(directory / "store"), **config["jetstream"]["merge"]}
+    base = {"port": -1, "host": "127.0.0.1", "ports_file_dir": str(directory), "jetstream": jetstream}
+    text = json.dumps({**base, **config["merge"]}, indent=2)
+    return re.sub(r'"<< (\S+) >>"', r"\1", text)
+
+
+@asynccontextmanager
+async def a_server(chart: dict[str, Any], directory: Path) -> AsyncIterator[str]:
+    """Its address, once it takes connections."""
+    file = directory / "nats.conf"
+    file.write_text(server_config(chart, directory))
+    passwords = {f"STILLWATCH_NATS_{user.upper()}": f"pw-{user}" for user in USERS}
+    command = [str(server_binary()), "--config", str(file)]
+    log = (directory / "nats.log").open("wb")
+    server = await asyncio.create_subprocess_exec(*command, env={**os.environ, **passwords}, stderr=log)
+    try:
+        ports = directory / f"nats-server_{server.pid}.ports"
+        await until(lambda: server.returncode is not None or (ports.is_file() and "}" in ports.read_text()))
+        assert server.returncode is None, (directory / "nats.log").read_text()
+        yield json.loads(ports.read_text())["nats"][0].removeprefix("nats://")
+    finally:
+        if server.returncode is None:
+            server.terminate()
+        await server.wait()
+        log.close()
+
+
+@pytest.fixture
+async def address(tmp_path: Path) -> AsyncIterator[str]:
+    async with a_server(values("nats-values.yaml", "nats-users-values.yaml"), tmp_path) as found:
+        yield found
+
+
+@asynccontextmanager
+async def logged_in(address: str, user: str) -> AsyncIterator[tuple[Client, Settings]]:
+    settings = Settings(partitions=4, nats=NatsSettings(urls=(f"nats://{user}:pw-{user}@{address}",)))
+    client = await connect(settings.nats, user)
+    try:
+        yield client, settings
+    finally:
+        await client.close()
+
+
+async def refused(address: str, user: str, subjects: Iterable[str]) -> set[str]:
+    """Where the server forbids the user to publish. A refusal has no reply: it comes as an error on the connection. A
+    subject that is surely forbidden is published behind the others, and errors keep their order."""
+    errors: list[str] = []
+
+    async def on_error(error: Exception) -> None:
+        errors.append(str(error).lower())
+
+    client = Client()
+    await client.connect(f"nats://{user}:pw-{user}@{address}", error_cb=on_error, allow_reconnect=False)
+    asked = set(subjects)
+    for subject in [*sorted(asked), "surely.forbidden"]:
+        await client.publish(subject, b"{}")
+    await until(lambda: any("surely.forbidden" in error for error in errors))
+    await client.close()
+    return {subject for subject in asked if any(f'to "{subject.lower()}"' in error for error in errors)}
+
+
+@pytest.mark.parametrize("files", [("nats-values.yaml",), ("nats-values.yaml", "nats-users-values.yaml")])
+async def test_the_server_takes_the_values(files: tuple[str, ...], tmp_path: Path) -> None:
+    async with a_server(values(*files), tmp_path) as address:
+        assert address
+
+
+async def test_without_a_login_nobody_comes_in(address: str) -> None:
+    with pytest.raises(Unavailable):
+        await connect(NatsSettings(urls=(f"nats://{address}",)), "nobody", within_s=3.0)
+
+
+async def test_acknowledgement_subjects_stay_as_the_gateways_feed_reads_them(address: str) -> None:
+    async with logged_in(address, "bootstrap") as (client, settings):
+        await topology.ensure(client, settings)
+    async with logged_in(address, "scorer") as (client, settings):
+        await jetstream_hub(client, settings, ManualClock()).publisher.publish([an_event(ACCOUNT)])
+        consumer = f"$JS.API.CONSUMER.MSG.NEXT.{subjects.REQUESTS}.{subjects.consumer_name(0)}"
+        subscription = await client.subscribe(inbox := client.new_inbox())
+        await client.publish(consumer, b'{"batch": 1}', inbox)
+        message = await subscription.next_msg(20)
+        assert message.reply.startswith(f"$JS.ACK.{subjects.REQUESTS}.")  # v2 would put a domain in between
+
+
+async def test_bootstrap_and_scorer_together_run_the_cluster(address: str) -> None:
+    async with logged_in(address, "bootstrap") as (client, settings):
+        await topology.ensure(client, settings)
+    async with logged_in(address, "scorer") as (client, settings):
+        await topology.ensure(client, settings)  # changes nothing, so it needs no more rights
+        hub = jetstream_hub(client, settings, ManualClock())
+        assert await hub.publisher.publish([an_event(ACCOUNT, number) for number in range(3)]) == 3
+        feed = await hub.events.open(0, 0)
+        messages = await feed.fetch(10, 2.0)
+        await feed.ack(messages[-1].sequence)
+        assert (len(messages), await feed.waiting()) == (3, 0)
+        await feed.close()
+        lease = await hub.leases.acquire(subjects.lease_key(0), "shard-000", 6.0)
+        assert lease is not None
+        await hub.leases.release(lease)
+        await hub.revocations.put(a_revocation("r-1", ACCOUNT))
+        assert [found.id for found in await hub.revocations.list()] == ["r-1"]
+        await hub.revocations.undo("r-1", "tests")
+        await hub.verdicts.publish_verdict(a_verdict(1))
+        assert len(await hub.verdicts.verdicts()) == 1
+        await hub.dead_letters.put([a_letter(1)])
+        assert await hub.dead_letters.count() == 1
+        await hub.audit.append(AuditEntry("tests", "revocation.put", "acct-1", 0, {}))
+        await hub.control.set_enforcement(False)
+        assert await hub.control.enforcement() is False
+
+
+async def test_a_gateway_reports_and_hears_of_revocations(address: str) -> None:
+    async with logged_in(address, "bootstrap") as (client, settings):
+        await topology.ensure(client, settings)
+    async with logged_in(address, "scorer") as (scorer, settings), logged_in(address, "gateway") as (gateway, _):
+        hub = jetstream_hub(scorer, settings, ManualClock())
+        async with Enforcer(gateway) as enforcer, Publisher(gateway, partitions=4) as publisher:
+            assert await enforcer.wait_loaded(10)
+            publisher.publish(an_event(ACCOUNT))
+            await until(lambda: publisher.stats.published == 1)
+            await hub.revocations.put(a_revocation("r-1", ACCOUNT))
+            await until(lambda: enforcer.stats.keys == 1)
+            await hub.control.set_enforcement(False)
+            await until(lambda: not enforcer.enforcing)
+            assert enforcer.stats.interruptions == 0
+
+
+async def test_a_publisher_reports(address: str) -> None:
+    async with logged_in(address, "bootstrap") as (client, settings):
+        await topology.ensure(client, settings)
+    async with logged_in(address, "publisher") as (client, _), Publisher(client) as publisher:
+        publisher.publish(an_event(ACCOUNT))
+        await until(lambda: publisher.stats.published == 1)
+
+
+MAY_PUBLISH = {
+    "stillwatch.requests.acct-1": {"scorer", "gateway", "publisher"},
+    "stillwatch.verdicts.account.acct-1.v": {"scorer"},
+    "stillwatch.labels.0": {"scorer"},
+    "stillwatch.audit.x": {"scorer"},
+    "$KV.stillwatch_revocations.account.acct-1": {"scorer"},
+    "$KV.stillwatch_control.enforcement": {"scorer"},
+    "$JS.API.STREAM.CREATE.OTHER": {"bootstrap"},
+    "$JS.API.STREAM.UPDATE.STILLWATCH_REQUESTS": {"bootstrap"},
+    "$JS.API.STREAM.DELETE.STILLWATCH_REQUESTS": set[str](),
+    "$JS.API.STREAM.PURGE.STILLWATCH_AUDIT": set[str](),
+    "$JS.API.CONSUMER.DELETE.STILLWATCH_REQUESTS.partition-000": set[str](),
+    "$JS.API.CONSUMER.MSG.NEXT.STILLWATCH_REQUESTS.partition-000": {"scorer"},
+}
+
+
+@pytest.mark.parametrize("user", sorted(USERS))
+async def test_a_user_may_do_its_own_work_and_no_more(user: str, address: str) -> None:
+    forbidden = {subject for subject, users in MAY_PUBLISH.items() if user not in users}
+    assert await refused(address, user, MAY_PUBLISH) == forbidden
+
+
+def test_every_user_has_its_password_in_the_secret() -> None:
+    chart = values("nats-values.yaml", "nats-users-values.yaml")
+    users = chart["config"]["merge"]["accounts"]["STILLWATCH"]["users"]
+    assert {user["user"] for user in users} == USERS
+    for user in users:
+        variable = re.fullmatch(r"<< \$(\w+) >>", user["password"])
+        assert variable
+        source = chart["container"]["env"][variable[1]]["valueFrom"]["secretKeyRef"]
+        assert source == {"name": "stillwatch-nats-users", "key": user["user"]}
+
+
+def test_it_is_a_cluster_of_three_on_disk() -> None:
+    config = values("nats-values.yaml")["config"]
+    assert config["cluster"] == {"enabled": True, "replicas": 3}
+    assert config["jetstream"]["enabled"] is True
+    assert config["jetstream"]["fileStore"]["pvc"]["enabled"] is True
+    assert config["merge"]["feature_flags"] == {"js_ack_fc_v2": False}
+    reserved = sum(stream.max_bytes or 0 for stream in topology.streams(Settings()))
+    gibibytes = int(config["jetstream"]["fileStore"]["pvc"]["size"].removesuffix("Gi"))
+    assert 2 * reserved <= gibibytes * 1024**3, "streams reserve their limits when they are made"
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    out = dict(below)
+    for key, value in above.items():
+        out[key] = _over(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out

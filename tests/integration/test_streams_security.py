@@ -1,0 +1,143 @@
+"""Connections to a server that asks for TLS or a login."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stream_worlds import settled
+
+from launch.embedded import EmbeddedNats
+from stillwatch.errors import SettingsError, Unavailable
+from stillwatch.settings import NatsSettings
+from streams import connection
+from streams.connection import close, connect
+
+
+class GuardedNats(EmbeddedNats):
+    """With what an operator's own server would have in its configuration."""
+
+    def __init__(self, store_dir: Path, **extra: object) -> None:
+        super().__init__(store_dir)
+        self._extra = extra
+
+    def _config(self) -> dict[str, object]:
+        return {**super()._config(), **self._extra}
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """Of an authority that signs for 127.0.0.1: certificate and key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    certificate, key = tmp_path / "ca.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=stillwatch test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out",
+            str(certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
+async def test_tls_with_the_authority_that_the_settings_name(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    file, key = certificate
+    async with GuardedNats(tmp_path / "nats", tls={"cert_file": str(file), "key_file": str(key)}) as server:
+        client = await connect(NatsSettings(urls=(server.url,), tls_ca_file=str(file)), "tests")
+        await settled(client)
+        await close(client)
+        with pytest.raises(Unavailable, match=r"(?i)certificate"):
+            await connect(NatsSettings(urls=(server.url,)), "tests", within_s=2.0)
+
+
+async def test_a_missing_authority_file_names_its_setting() -> None:
+    with pytest.raises(SettingsError, match=r"nats\.tls_ca_file"):
+        await connect(NatsSettings(urls=("nats://127.0.0.1:1",), tls_ca_file="/nowhere/ca.pem"), "tests")
+
+
+async def test_credentials_without_the_package_that_signs_them_name_their_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"nats\.credentials_file.*nkeys"):
+        await connect(NatsSettings(urls=("nats://127.0.0.1:1",), credentials_file="/run/nats.creds"), "tests")
+
+
+class Party:
+    """An operator, account or user of NATS's decentralised logins: a key pair that signs claims about others."""
+
+    def __init__(self, kind: str) -> None:
+        nkeys = pytest.importorskip("nkeys")
+        prefix = {"operator": nkeys.PREFIX_BYTE_OPERATOR, "account": nkeys.PREFIX_BYTE_ACCOUNT}
+        self.kind = kind
+        self.seed: bytes = nkeys.encode_seed(os.urandom(32), prefix.get(kind, nkeys.PREFIX_BYTE_USER))
+        self._pair = nkeys.from_seed(bytearray(self.seed))
+        self.public: str = self._pair.public_key.decode()
+
+    def says_of(self, other: Party, **claims: Any) -> str:
+        body = {
+            "iat": int(time.time()), "iss": self.public, "sub": other.public, "name": other.kind,
+            "nats": {"type": other.kind, "version": 2, **claims},
+        }  # fmt: skip
+        body["jti"] = base64.b32encode(hashlib.sha256(json.dumps(body).encode()).digest()).decode().rstrip("=")
+        parts = [_part({"typ": "JWT", "alg": "ed25519-nkey"}), _part(body)]
+        signature = self._pair.sign(".".join(parts).encode())
+        return ".".join([*parts, base64.urlsafe_b64encode(signature).decode().rstrip("=")])
+
+
+def _part(value: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+async def test_a_credentials_file_opens_a_server_that_trusts_its_operator(tmp_path: Path) -> None:
+    operator, system, account, user = Party("operator"), Party("account"), Party("account"), Party("user")
+    limits = {"subs": -1, "data": -1, "payload": -1, "conn": -1, "imports": -1, "exports": -1, "wildcards": True}
+    storage = {"mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1}
+    trusted = {
+        "operator": operator.says_of(operator),
+        "system_account": system.public,
+        "resolver": "MEMORY",
+        "resolver_preload": {
+            system.public: operator.says_of(system, limits=limits),
+            account.public: operator.says_of(account, limits={**limits, **storage}),
+        },
+    }
+    credentials = tmp_path / "scorer.creds"
+    credentials.write_text(
+        f"-----BEGIN NATS USER JWT-----\n{account.says_of(user, subs=-1, data=-1, payload=-1)}\n"
+        f"------END NATS USER JWT------\n\n-----BEGIN USER NKEY SEED-----\n{user.seed.decode()}\n"
+        "------END USER NKEY SEED------\n"
+    )
+    async with GuardedNats(tmp_path / "nats", **trusted) as server:
+        client = await connect(NatsSettings(urls=(server.url,), credentials_file=str(credentials)), "tests")
+        await settled(client)
+        await close(client)
+        with pytest.raises(Unavailable, match=r"(?i)authorization"):
+            await connect(NatsSettings(urls=(server.url,)), "tests", within_s=1.0)
+
+
+async def test_a_wrong_password_is_told_from_a_server_that_is_away(tmp_path: Path) -> None:
+    async with GuardedNats(tmp_path, authorization={"user": "scorer", "password": "right"}) as server:
+        with pytest.raises(Unavailable, match=r"(?i)authorization") as caught:
+            await connect(NatsSettings(urls=(server.url.replace("//", "//scorer:wrong@"),)), "tests", within_s=2.0)
+        assert "wrong" not in str(caught.value)
+        client = await connect(NatsSettings(urls=(server.url.replace("//", "//scorer:right@"),)), "tests")
+        await settled(client)
+        await close(client)
+
+
+async def test_no_url_at_all_is_a_matter_of_settings() -> None:
+    with pytest.raises(SettingsError, match=r"nats\.urls"):
+        await connect(NatsSettings(), "tests")
