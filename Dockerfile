@@ -6,11 +6,11 @@ FROM python:3.11-slim AS dependencies
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir uv==0.13.9
 COPY pyproject.toml requirements.lock ./
-# What the cluster needs, without the developers' tools, at the versions of the lock. A file whose hash is not in it is
-# refused, and so is whatever would have to be built: no package's build script runs here.
+# What the cluster needs, without the developers' tools, at the versions of the lock; a file whose hash is not in it is
+# refused. Wheels only, but for nkeys (pure Python), which has none: what builds it is locked as well.
 RUN uv venv /opt/stillwatch \
- && uv pip install --python /opt/stillwatch/bin/python --require-hashes --only-binary :all: \
-    -r pyproject.toml --extra cluster --constraint requirements.lock
+ && uv pip install --python /opt/stillwatch/bin/python --require-hashes --only-binary :all: --no-binary nkeys \
+    --build-constraint requirements.lock -r pyproject.toml --extra cluster --constraint requirements.lock
 
 FROM python:3.11-slim AS runtime
 LABEL org.opencontainers.image.title="stillwatch" \

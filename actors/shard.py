@@ -153,6 +153,7 @@ class Shard:
         return self._ports.clock.monotonic_s() < owned.deadline_s
 
     async def _take(self, partition: int, owned: _Owned, messages: list[RawMessage]) -> None:
+        started_unix_nano = self._ports.clock.unix_nano()
         contexts = [context for m in messages if (context := remote_context(m.traceparent)) is not None]
         observed: list[Observed] = []
         for start in range(0, len(messages), _SLICE):
@@ -173,8 +174,9 @@ class Shard:
             "stillwatch.rejected": sum(len(one.dead_letters) for one in observed),
         }
         with self._ports.tracer.start_as_current_span(
-            SPAN_PROCESS, context=parent, kind=SpanKind.CONSUMER, links=links, attributes=attributes
-        ) as span:
+            SPAN_PROCESS, context=parent, kind=SpanKind.CONSUMER, links=links, attributes=attributes,
+            start_time=started_unix_nano,
+        ) as span:  # fmt: skip
             owned.letters += [letter for one in observed for letter in one.dead_letters]
             owned.unacknowledged = True
             await self._settle(owned)

@@ -69,7 +69,7 @@ def documented(text: str) -> list[tuple[str, str, str]]:
     lines = text.splitlines()
     found = []
 
-    def walk(node: yaml.Node, path: str) -> None:
+    def walk(node: yaml.Node | None, path: str) -> None:
         if not isinstance(node, yaml.MappingNode):
             return
         for key, value in node.value:

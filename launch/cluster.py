@@ -33,6 +33,8 @@ from stillwatch.settings import Settings
 from streams.connection import close, connect
 from streams.topology import ensure
 
+log = logging.getLogger("stillwatch.launch")
+
 _READY_WITHIN_S: Final = 90.0
 
 
@@ -97,22 +99,30 @@ def _start_ray(settings: Settings) -> None:
     # Read by Ray when it starts, and inherited by its processes.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # Serve kills a proxy that is not ready in 5 s and gives up after three; on two busy cores it takes longer.
-    os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "45")
-    os.environ.setdefault("RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S", "30")
     for name, value in proxy_environment(settings.serve).items():
         os.environ.setdefault(name, value)
+    # Fixed by default: a second cluster on the machine would not start.
+    for name in ("HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT", "FALLBACK_PROXY_HTTP_PORT"):
+        os.environ.setdefault(f"RAY_SERVE_{name}", str(free_port("127.0.0.1")))
     # Ray's processes import the same code as this one, whatever folder it was started in. Through the environment
     # and not as a runtime_env: that would forgo Ray's warm workers and add seconds to every actor.
     root = str(Path(__file__).resolve().parents[1])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    ray.init(
+    start = functools.partial(
+        ray.init,
         num_cpus=max(4, os.cpu_count() or 1),  # logical: our actors reserve none, Serve's replicas one each
         include_dashboard=False,
         logging_level=logging.ERROR,
         log_to_driver=settings.telemetry.log_level == "DEBUG",
         namespace=settings.deployment,
     )
+    try:
+        start()
+    except Exception as error:
+        # Ray gives its own node 30 s, a number that can not be changed; a machine that is busy now may not be in a minute.
+        log.warning("Ray did not start (%s); trying once more", error)
+        ray.shutdown()
+        start()
 
 
 def _stop_ray() -> None:

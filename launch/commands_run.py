@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import threading
 from typing import Annotated
 
 import typer
@@ -14,7 +12,7 @@ import yaml
 from launch.cluster import cluster, ensure_topology
 from launch.demo import run_demo
 from launch.keys import with_local_key
-from launch.running import Address, announce, withdraw
+from launch.running import Address, announce, wait_for_stop, withdraw
 from launch.settings import load_policy, load_settings
 from serve.keys import SCOPES, Scope, mint
 from stillwatch.errors import SettingsError
@@ -34,14 +32,11 @@ def up(
     overrides = {} if api_port is None else {"serve": {"port": api_port}}
     settings = load_settings(config, overrides)
     settings, key = with_local_key(settings)
-    stop = threading.Event()
     with cluster(settings) as running:
         announce(settings.data_dir, Address(running.http_url, key, running.nats_url, os.getpid()))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda _number, _frame: stop.set())
         print(welcome(running.http_url, running.nats_url, key), flush=True)
-        stop.wait()
-        print("stopping ...", flush=True)
+        wait_for_stop()
+        print("stopping (about 10 s) ...", flush=True)
         withdraw(settings.data_dir)
 
 

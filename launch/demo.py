@@ -23,7 +23,7 @@ from launch.client import Api
 from launch.cluster import Running, cluster
 from launch.demo_view import Progress, Watched, panel, summary
 from launch.keys import with_local_key
-from launch.running import Address, announce, withdraw
+from launch.running import Address, announce, wait_for_stop, withdraw
 from launch.scenarios import load_scenario
 from launch.settings import load_settings
 from launch.telemetry import SystemClock
@@ -62,9 +62,7 @@ def run_demo(scenario_file: str, seconds: float, linger: bool) -> int:
                 console.print(summary(result))
                 if linger:
                     console.print(f"\nStill running: {page}\nCtrl-C stops everything.")
-                    with contextlib.suppress(KeyboardInterrupt):
-                        while True:
-                            time.sleep(3600)
+                    wait_for_stop()
             finally:
                 withdraw(_DATA)
     return 0 if result.succeeded else 1

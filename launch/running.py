@@ -1,9 +1,11 @@
-"""Where the cluster on this machine is: written by `stillwatch up`, read by the other commands."""
+"""Where the cluster on this machine is, written by `stillwatch up` and read by the other commands; and its end."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,3 +52,14 @@ def find(data_dir: str, environment: Mapping[str, str] | None = None) -> Address
         remedy = "Start one with `make up`, or set STILLWATCH_URL and STILLWATCH_API_KEY"
         raise SettingsError("STILLWATCH_URL", "no cluster is running here", remedy) from error
     return found
+
+
+def wait_for_stop() -> None:
+    """Until SIGINT or SIGTERM. Later ones are ignored: an interrupted shutdown leaves processes behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)

@@ -15,9 +15,12 @@ import yaml
 from charts import CASES, ROOT, Object, case_values, environment, one, pod_specs, ray_pods
 from jsonschema.protocols import Validator
 
+from actors import host
 from launch.settings import load_policy, load_settings
-from serve import proxy
-from stillwatch.settings import ServeSettings
+from serve import deployment, proxy
+from serve.keys import KeyRing
+from serve.ports import About, ServePorts
+from stillwatch.settings import ServeSettings, Settings
 
 SCHEMA = ROOT.parent / "shared" / "schemas" / "rayservice-v1.json"
 
@@ -128,6 +131,20 @@ def test_the_cluster_is_the_one_that_the_image_has() -> None:
     [workers] = cluster["workerGroupSpecs"]
     assert workers["replicas"] == workers["minReplicas"] == workers["maxReplicas"] == 2
     assert all(isinstance(value, str) for value in workers["rayStartParams"].values())
+
+
+def test_nothing_that_works_can_land_on_the_head() -> None:
+    """The head offers no CPU, so whatever asks for some goes to a worker. What asks for none may go anywhere: a replica
+    on the head once left the workers without one, never ready, and the Service without anybody behind it."""
+    about = About("sw", 4, "shadow", "1")
+    bound = deployment.bind_app(_never_connected, ServeSettings(), KeyRing(), about)._bound_deployment
+    assert one("RayService")["spec"]["rayClusterConfig"]["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    assert bound.ray_actor_options["num_cpus"] > 0
+    assert host._options("shard-000", Settings())["num_cpus"] > 0
+
+
+async def _never_connected() -> ServePorts:
+    raise AssertionError
 
 
 def test_ray_is_closed_unless_told_otherwise() -> None:

@@ -15,7 +15,7 @@ def status(url: str, body: object = None) -> int | None:
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            return answer.status
+            return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
     except OSError:
