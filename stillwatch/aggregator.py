@@ -8,14 +8,15 @@ request that any shard has seen.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 
-from stillwatch.campaigns import OpenCampaign, describe, members_of, recalled
+from stillwatch.campaigns import OpenCampaign, describe, recalled
+from stillwatch.correlation.attribution import members_of
 from stillwatch.correlation.evidence import e_bh
+from stillwatch.correlation.homogeneity import heterogeneity
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
@@ -29,7 +30,7 @@ _MIN_CONVERSATIONS: Final = 8
 # A group is tested again when it has a quarter as much data again: each test counts against the error rate.
 _RETEST_GROWTH: Final = 1.25
 # A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
-_MAX_SHARE: Final = 0.4
+_MAX_SHARE: Final = 0.2
 # A found group with this much overlap with a known campaign is the same campaign seen from another side.
 _SAME_CAMPAIGN: Final = 1 / 3
 
@@ -71,7 +72,7 @@ class AggregatorCore:
         if population is None:
             return []
         for key, slots in self._due(eligible):
-            found = examine_group(self.table, slots, self._kin(slots), population, self._settings)
+            found = examine_group(self.table, slots, self.table.kin(slots), population, self._settings)
             self._tested_at[key] = int(self.table.conversations(slots).sum())
             if found is not None:
                 self._judge(key, found, population)
@@ -79,7 +80,11 @@ class AggregatorCore:
 
     def _honest(self, eligible: Slots) -> Slots:
         """Known campaigns do not define what is normal."""
-        slots = [self.table.slot(account) for campaign in self._campaigns.values() for account in campaign.core]
+        slots = [
+            self.table.slot(account)
+            for campaign in self._campaigns.values()
+            for account in campaign.core | campaign.probable
+        ]
         members = [slot for slot in slots if slot is not None]
         return eligible[~np.isin(eligible, np.array(members, dtype=np.int64))]
 
@@ -99,12 +104,6 @@ class AggregatorCore:
                 due.append((key, slots))
         return due
 
-    def _kin(self, slots: Slots) -> Slots:
-        """Accounts that share a value which most of the group has."""
-        common = Counter(key for slot in slots for key in self.table.summary(int(slot)).links)
-        shared = [self._links.sharing(key) for key, count in common.items() if 2 * count > len(slots)]
-        return np.array(sorted(set().union(*shared)), dtype=np.int64)
-
     def _judge(self, key: Key, found: GroupTest, population: Population) -> None:
         self.tests += 1
         level = self._settings.false_discovery_level
@@ -113,7 +112,7 @@ class AggregatorCore:
         self._strong.append(found.e_value)
         if found.e_value < e_bh(self._strong, self.tests, level):
             return
-        known = self._overlapping(found.kept)
+        known = self._same(found)
         if known is None and len(self._campaigns) < self._settings.max_campaigns:
             known = OpenCampaign(_campaign_id(key), self.last_seen_unix_nano, found)
             self._campaigns[known.id] = known
@@ -122,19 +121,27 @@ class AggregatorCore:
             # Its members beyond this group are known at once: the next group of the same pool is then recognised.
             self._find_members(known, population)
 
-    def _overlapping(self, kept: Slots) -> OpenCampaign | None:
-        found = self._accounts(kept)
+    def _same(self, test: GroupTest) -> OpenCampaign | None:
+        """The known campaign that this group is another side of: common accounts, or one pool for both."""
+        found = self._accounts(test.kept)
         for campaign in self._campaigns.values():
             known = campaign.core | campaign.sure
-            if len(found & known) >= _SAME_CAMPAIGN * min(len(found), len(known)):
+            shared = len(found & known) >= _SAME_CAMPAIGN * min(len(found), len(known))
+            if shared or self._one_pool(found | campaign.core, test.floor):
                 return campaign
         return None
+
+    def _one_pool(self, accounts: frozenset[str], floor: float) -> bool:
+        slots = [slot for account in sorted(accounts) if (slot := self.table.slot(account)) is not None]
+        together = heterogeneity(self.table.counts(slots)) if slots else None
+        return together is not None and together.f <= floor
 
     def _accounts(self, slots: Slots) -> frozenset[str]:
         return frozenset(self.table.summary(int(slot)).account for slot in slots)
 
     def _find_members(self, campaign: OpenCampaign, population: Population) -> None:
-        campaign.members = members_of(campaign, self.table, self._links, population)
+        concentration = campaign.best.concentration
+        campaign.members = members_of(campaign.core, campaign.keys, concentration, self.table, self._links, population)
 
     def _refresh(self, campaign: OpenCampaign, population: Population) -> Campaign | None:
         self._find_members(campaign, population)

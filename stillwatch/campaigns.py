@@ -7,28 +7,20 @@ from typing import Final
 
 import numpy as np
 
-from stillwatch.correlation.linkage import Key, LinkageIndex
-from stillwatch.correlation.membership import concentration_of, confidence, log_likelihood_ratio
-from stillwatch.correlation.nulls import Population
+from stillwatch.correlation.attribution import ListedMember
+from stillwatch.correlation.linkage import Key
+from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.table import AccountTable
-from stillwatch.correlation.verify import GroupTest
+from stillwatch.correlation.verify import MAX_RELATIVE_F, GroupTest
 from stillwatch.lexicon import CAPABILITIES
 from stillwatch.verdict import Action, Campaign, Member, Signal
 
 _MAX_KEYS: Final = 64
 _MAX_GROWTH_ROWS: Final = 1_000  # hours; six weeks
-# Below this, an account is not worth listing: the list is what a reviewer reads before anyone acts.
-_MIN_LISTED_CONFIDENCE: Final = 0.2
 
 
 # The policy's usual threshold for acting: nine in ten.
 SURE: Final = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class ListedMember:
-    account: str
-    confidence: float
 
 
 @dataclass(slots=True)
@@ -64,6 +56,10 @@ class OpenCampaign:
         return product
 
     @property
+    def probable(self) -> frozenset[str]:
+        return frozenset(member.account for member in self.members if member.confidence >= 0.5)
+
+    @property
     def sure(self) -> frozenset[str]:
         return frozenset(member.account for member in self.members if member.confidence >= SURE)
 
@@ -90,7 +86,7 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     best = GroupTest(
         kept=np.array([], dtype=np.int64), tested_accounts=len(campaign.members), f=homogeneity.value, normal_f=normal,
         p_value=float(10 ** -(homogeneity.surprise or 0.0)), e_value=campaign.e_value, breadth=breadth.value,
-        concentration=concentration_of(sum(normal) / 2),
+        concentration=concentration_of(sum(normal) / 2), floor=MAX_RELATIVE_F * normal[0],
     )  # fmt: skip
     core = frozenset(member.account for member in campaign.members if member.confidence >= SURE)
     keys = tuple((view, value) for view, _, value in (text.partition("=") for text in campaign.linkage))
@@ -99,45 +95,6 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     return OpenCampaign(
         campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign
     )  # fmt: skip
-
-
-def members_of(
-    campaign: OpenCampaign, table: AccountTable, links: LinkageIndex, population: Population
-) -> tuple[ListedMember, ...]:
-    """The core and every account that shares a value with it and fits its pool, surest first.
-
-    The prior is the share of the rarest common value's accounts that are in the core; the topics do the rest.
-    """
-    prior: dict[int, float] = {}
-    found = (table.slot(account) for account in campaign.core)
-    core = {slot for slot in found if slot is not None}  # an account may have been evicted since
-    if not core:
-        return ()
-    core_keys = {key for slot in core for key in table.summary(slot).links}
-    for key in sorted(core_keys):
-        sharing = links.sharing(key)
-        inside = len(sharing & core)
-        # One account's own address links nobody; a value that is mostly outside proves nothing.
-        if len(sharing) < 3 or inside < 2:
-            continue
-        odds = float(np.log((inside + 0.5) / (len(sharing) - inside + 0.5)))
-        for slot in sharing:
-            prior[slot] = max(prior.get(slot, -np.inf), odds)
-    for slot in core:
-        prior.setdefault(slot, 0.0)
-    slots = np.array(sorted(prior, key=lambda slot: table.summary(slot).account), dtype=np.int64)
-    pool = table.counts(sorted(core)).sum(axis=0)
-    counts = table.counts(slots)
-    ratio = log_likelihood_ratio(
-        counts, pool, population.mixture, campaign.best.concentration, inside=np.isin(slots, list(core))
-    )  # fmt: skip
-    sure = confidence(ratio, np.array([prior[int(slot)] for slot in slots]))
-    listed = [
-        ListedMember(table.summary(int(slot)).account, round(float(c), 4))
-        for slot, c in zip(slots, sure, strict=True)
-        if c >= _MIN_LISTED_CONFIDENCE
-    ]
-    return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
 
 
 def describe(campaign: OpenCampaign, table: AccountTable, now: int) -> Campaign:

@@ -117,7 +117,7 @@ class PolicyRule(_Frozen):
     ttl_s: Annotated[int, Field(ge=60, le=90 * 24 * 3600)]
     min_score: Annotated[float, Field(ge=0, le=1)] | None = None
     min_e_value: Annotated[float, Field(ge=1)] | None = None
-    min_member_confidence: Annotated[float, Field(ge=0, le=1)] = 0.97
+    min_member_confidence: Annotated[float, Field(ge=0, le=1)] = 0.99
     # Organisations verified at least this well are not touched by this rule (a later, milder one can be).
     below_verification: Literal["email", "payment", "business", "contract"] | None = None
 

@@ -6,7 +6,7 @@ that has been silent for longest makes room.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +18,7 @@ from stillwatch.fingerprint import CELLS
 from stillwatch.summary import AccountSummary
 
 PROPOSE, TEST = 0, 1
+Slots = npt.NDArray[np.int64]
 
 
 class AccountTable:
@@ -84,6 +85,12 @@ class AccountTable:
     def summary_of(self, account: str) -> AccountSummary | None:
         slot = self._slot_of.get(account)
         return None if slot is None else self._summaries[slot]
+
+    def kin(self, slots: Slots) -> Slots:
+        """Accounts that share a value which most of these have: possible siblings, so no measure of honesty."""
+        common = Counter(key for slot in slots for key in self.summary(int(slot)).links)
+        shared = [self._links.sharing(key) for key, count in common.items() if 2 * count > len(slots)]
+        return np.array(sorted(set().union(*shared)), dtype=np.int64)
 
     def counts(self, slots: npt.NDArray[np.int64] | Sequence[int], half: int | None = None) -> Counts:
         """Topic counts (accounts × cells) of one half, or of both together."""

@@ -55,6 +55,7 @@ class GroupTest:
     e_value: float
     breadth: float
     concentration: float
+    floor: float  # F below this is "one source"
     void: str | None = None
 
     def set_aside(self, why: str) -> GroupTest:
@@ -78,11 +79,11 @@ def examine_group(
     # The mean of e-values is one, however they depend on each other: a clean group is tested on all of its
     # conversations, one with bystanders on half of them.
     e_value = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    if p_whole <= p_kept:
-        kept, tested, p_kept = slots, whole, p_whole
+    # What is shown is the stronger of the two; who belongs is what trimming leaves.
+    tested, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     out = GroupTest(
-        kept=kept, tested_accounts=tested.accounts, f=tested.f, normal_f=_interval(honest.found), p_value=p_kept,
-        e_value=e_value, concentration=concentration,
+        kept=kept, tested_accounts=tested.accounts, f=tested.f, normal_f=_interval(honest.found), p_value=p_value,
+        e_value=e_value, concentration=concentration, floor=floor,
         breadth=min(1 / max(tested.same_topic, 1e-9) / population.effective_topics, 1.0),
     )  # fmt: skip
     if out.e_value < _STRONG:

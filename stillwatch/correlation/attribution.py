@@ -1,0 +1,82 @@
+"""Which accounts belong to a campaign, and how surely.
+
+The core has passed a group test; whoever else shares a value under which a group passed is a candidate. Sharing a
+popular client or tool with a campaign makes nobody one: broad people are as broad as a pool, and topics alone can not
+tell them apart. A candidate's own topics decide (``membership``), read against honest accounts: the likelihood ratio
+that one honest account in a hundred reaches is taken off everybody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from stillwatch.correlation.linkage import Key, LinkageIndex
+from stillwatch.correlation.membership import Vector, confidence, log_likelihood_ratio, prior_log_odds
+from stillwatch.correlation.nulls import Population, Slots
+from stillwatch.correlation.table import AccountTable
+
+# Below this, an account is not worth listing: the list is what a reviewer reads before anyone acts.
+_MIN_LISTED_CONFIDENCE: Final = 0.2
+_HONEST_QUANTILE: Final = 0.99
+_MAX_HONEST: Final = 2_000  # the quantile needs no more
+# With fewer honest accounts than this their quantile is not known: the 99 % of the model's own law stands in (ln 100).
+_MIN_HONEST: Final = 50
+_MODEL_QUANTILE: Final = 4.6
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMember:
+    account: str
+    confidence: float
+
+
+def members_of(
+    core_accounts: Collection[str], keys: Collection[Key], concentration: float, table: AccountTable,
+    links: LinkageIndex, population: Population,
+) -> tuple[ListedMember, ...]:  # fmt: skip
+    """Surest first. Candidates are the core and the accounts that share one of ``keys``, the values under which a group
+    has passed. For each value its own accounts tell how many of them are members (a mixture of two kinds); an account
+    takes the highest of its values as its prior."""
+    found = (table.slot(account) for account in core_accounts)
+    core = {slot for slot in found if slot is not None}  # an account may have been evicted since
+    if not core:
+        return ()
+    core = _fitting(core, concentration, table, population)
+    sharing = [links.sharing(key) for key in sorted(keys)]
+    slots = np.array(sorted(core.union(*sharing), key=lambda slot: table.summary(slot).account), dtype=np.int64)
+    pool = table.counts(sorted(core)).sum(axis=0)
+
+    def ratio_of(accounts: Slots) -> Vector:
+        inside = np.isin(accounts, list(core))
+        return log_likelihood_ratio(table.counts(accounts), pool, population.mixture, concentration, inside=inside)
+
+    ratio = ratio_of(slots)
+    kin = table.kin(np.array(sorted(core), dtype=np.int64))
+    honest = population.by_volume[~np.isin(population.by_volume, np.concatenate([slots, kin]))][-_MAX_HONEST:]
+    known = float(np.quantile(ratio_of(honest), _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
+    ratio = ratio - max(known, 0.0)
+    at = {int(slot): index for index, slot in enumerate(slots)}
+    prior = np.zeros(len(slots))
+    for shared in sharing:
+        index = np.array([at[slot] for slot in shared], dtype=np.int64)
+        prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
+    listed = [
+        ListedMember(table.summary(int(slot)).account, round(float(sure), 4))
+        for slot, sure in zip(slots, confidence(ratio, prior), strict=True)
+        if sure >= _MIN_LISTED_CONFIDENCE
+    ]
+    return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
+
+
+def _fitting(core: set[int], concentration: float, table: AccountTable, population: Population) -> set[int]:
+    """The core without the bystanders of a group that passed: whom its own topics speak against. At least half stays."""
+    slots = np.array(sorted(core, key=lambda slot: table.summary(slot).account), dtype=np.int64)
+    counts = table.counts(slots)
+    inside = np.ones(len(slots), dtype=np.bool_)
+    ratio = log_likelihood_ratio(counts, counts.sum(axis=0), population.mixture, concentration, inside=inside)
+    fitting = slots[ratio >= min(0.0, float(np.median(ratio)))]
+    return {int(slot) for slot in fitting}
