@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from stillwatch.campaigns import OpenCampaign, describe, recalled
-from stillwatch.correlation.attribution import members_of
+from stillwatch.correlation.attribution import MIN_CONVERSATIONS, members_of
 from stillwatch.correlation.evidence import e_bh
 from stillwatch.correlation.homogeneity import heterogeneity
 from stillwatch.correlation.linkage import Key, LinkageIndex
@@ -25,8 +25,6 @@ from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign
 
-# An account with fewer conversations says nothing about its mixture.
-_MIN_CONVERSATIONS: Final = 8
 # A group is tested again when it has a quarter as much data again: each test counts against the error rate.
 _RETEST_GROWTH: Final = 1.25
 # A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
@@ -65,7 +63,7 @@ class AggregatorCore:
     def evaluate(self) -> list[Campaign]:
         """Campaigns that were opened or changed, oldest first."""
         self.evaluations += 1
-        eligible = self.table.with_at_least(_MIN_CONVERSATIONS)
+        eligible = self.table.with_at_least(MIN_CONVERSATIONS)
         if len(eligible) < self._settings.min_null_accounts:
             return []
         population = Population.of(self.table, self._honest(eligible))

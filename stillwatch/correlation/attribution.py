@@ -19,6 +19,8 @@ from stillwatch.correlation.membership import Vector, confidence, log_likelihood
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
 
+# An account with fewer conversations says nothing about its mixture: it is nobody's member yet.
+MIN_CONVERSATIONS: Final = 8
 # Below this, an account is not worth listing: the list is what a reviewer reads before anyone acts.
 _MIN_LISTED_CONFIDENCE: Final = 0.2
 _HONEST_QUANTILE: Final = 0.99
@@ -46,7 +48,8 @@ def members_of(
     if not core:
         return ()
     core = _fitting(core, concentration, table, population)
-    sharing = [links.sharing(key) for key in sorted(keys)]
+    told = set(map(int, table.with_at_least(MIN_CONVERSATIONS)))
+    sharing = [links.sharing(key) & told for key in sorted(keys)]
     slots = np.array(sorted(core.union(*sharing), key=lambda slot: table.summary(slot).account), dtype=np.int64)
     pool = table.counts(sorted(core)).sum(axis=0)
 

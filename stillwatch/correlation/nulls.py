@@ -23,6 +23,7 @@ _PER_MEMBER: Final = 3
 _MIN_COMPARED: Final = 128
 _MAX_COMPARED: Final = 512
 _ORDINARY_SHARE: Final = 0.9
+_UNSEEN_SHARE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +39,9 @@ class Population:
         if len(honest) == 0:
             return None
         counts = table.counts(honest)
-        mixture = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
+        mean = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
+        # A topic that nobody has asked about yet is rare, not impossible: else one such request would decide alone.
+        mixture = (1 - _UNSEEN_SHARE) * mean + _UNSEEN_SHARE / len(mean)
         order = np.argsort(table.conversations(honest), kind="stable")
         return cls(mixture, float(1 / (mixture @ mixture)), honest[order])
 
