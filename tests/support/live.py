@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -33,9 +34,15 @@ class LiveCluster:
         return httpx.Client(base_url=self.running.http_url, headers=headers, timeout=20)
 
     def status(self) -> dict[str, Any]:
-        with self.api() as api:
+        """As of now: the API asks its parts at most once a second, so an answer may be older than the question."""
+        asked = datetime.now(UTC)
+
+        def fresh() -> dict[str, Any] | None:
             answer: dict[str, Any] = api.get("/v1/status").raise_for_status().json()
-            return answer
+            return answer if datetime.fromisoformat(answer["as_of"]) >= asked else None
+
+        with self.api() as api:
+            return until(fresh, what="a fresh status")
 
     async def client(self) -> Client:
         return await nats.connect(self.running.nats_url)
