@@ -99,7 +99,8 @@ def test_the_copied_files_are_enough_to_start(stages: dict[str, Stage], tmp_path
     script = (
         "import sys, launch.entry, launch.__main__\n"
         "outside = sorted(name for name, module in sys.modules.items()"
-        f" if str(getattr(module, '__file__', '')).startswith({str(ROOT)!r}))\n"
+        f" if str(getattr(module, '__file__', '')).startswith({str(ROOT)!r})"
+        f" and not str(module.__file__).startswith({sys.prefix!r}))\n"  # the environment may lie in the checkout
         "print(launch.entry.http.__name__, outside)"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
