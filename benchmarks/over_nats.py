@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import tempfile
 import time
 from dataclasses import dataclass
 
 import ray
+from nats.js.api import AckPolicy, ConsumerConfig
 
 from benchmarks.in_process import PlainRiver
 from benchmarks.workload import events, fingerprinted
@@ -64,9 +67,8 @@ def _until_in_state(running: Running, key: str, count: int) -> float:
     """Shards start over from the first message: kill them, and time the replay of the whole stream."""
     api = Api(Address(running.http_url, key, "", 0))
     _wait_for(api, count)
-    names = [shard["shard"] for shard in api.call("GET", "/v1/status")["shards"]]
-    for name in names:
-        ray.kill(ray.get_actor(name, namespace=running.settings.deployment), no_restart=False)
+    for shard in api.call("GET", "/v1/status")["shards"]:
+        os.kill(shard["pid"], signal.SIGKILL)
     first = _wait_for(api, 1)
     return _wait_for(api, count) - first
 
@@ -84,7 +86,10 @@ def _wait_for(api: Api, events_in_state: int, within_s: float = 180.0) -> float:
 async def _plain_river(settings: Settings, count: int) -> float:
     """One process, one consumer over everything, the models of a first draft, one acknowledgement per batch."""
     client = await connect(settings.nats, "plain")
-    subscription = await client.jetstream().pull_subscribe("", durable="plain", stream="STILLWATCH_REQUESTS")
+    config = ConsumerConfig(ack_policy=AckPolicy.ALL, max_ack_pending=10_000)
+    subscription = await client.jetstream().pull_subscribe(
+        "stillwatch.partition.>", durable="plain", stream="STILLWATCH_REQUESTS", config=config
+    )
     loop, seen = PlainRiver(), 0
     started = time.perf_counter()
     while seen < count:
@@ -101,12 +106,12 @@ async def _plain_river(settings: Settings, count: int) -> float:
 
 
 def _ray_call(settings: Settings, times: int = 200) -> float:
-    """A question to a shard and its answer, in microseconds: the hop that events do not take."""
-    shard = ray.get_actor("shard-000", namespace=settings.deployment)
-    ray.get(shard.pid.remote())
+    """A question to an actor and its answer, in microseconds: the hop that events do not take."""
+    actor = ray.get_actor("aggregator", namespace=settings.deployment)
+    ray.get(actor.pid.remote(), timeout=10)
     started = time.perf_counter()
     for _ in range(times):
-        ray.get(shard.pid.remote())
+        ray.get(actor.pid.remote(), timeout=10)
     return (time.perf_counter() - started) / times * 1e6
 
 
@@ -116,7 +121,8 @@ async def _refusals(running: Running, key: str, times: int = 40) -> list[float]:
     hub = jetstream_hub(client, running.settings, SystemClock())
     out = []
     async with Enforcer(client) as enforcer:
-        await enforcer.wait_loaded(10)
+        if not await enforcer.wait_loaded(10):
+            raise TimeoutError("the enforcer did not load within 10 s")
         for number in range(times):
             account, now = f"bench-{number}", int(time.time())
             revocation = Revocation(
@@ -125,8 +131,9 @@ async def _refusals(running: Running, key: str, times: int = 40) -> list[float]:
             )  # fmt: skip
             started = time.perf_counter()
             await hub.revocations.put(revocation)
-            while not refuses(enforcer.check(account)):  # noqa: ASYNC110 - the watch's task runs in between
-                await asyncio.sleep(0)
+            async with asyncio.timeout(5):
+                while not refuses(enforcer.check(account)):  # noqa: ASYNC110 - the watch's task runs in between
+                    await asyncio.sleep(0)
             out.append((time.perf_counter() - started) * 1e3)
     await close(client)
     return out
