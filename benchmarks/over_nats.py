@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ray
@@ -66,21 +67,21 @@ async def _publish(settings: Settings, made: list[RequestEvent]) -> float:
 def _until_in_state(running: Running, key: str, count: int) -> float:
     """Shards start over from the first message: kill them, and time the replay of the whole stream."""
     api = Api(Address(running.http_url, key, "", 0))
-    _wait_for(api, count)
+    _wait_for(api, lambda now: now >= count)
     for shard in api.call("GET", "/v1/status")["shards"]:
         os.kill(shard["pid"], signal.SIGKILL)
-    first = _wait_for(api, 1)
-    return _wait_for(api, count) - first
+    _wait_for(api, lambda now: now < count)  # they are gone; the API's answer may be a second old
+    first = _wait_for(api, lambda now: 0 < now < count)
+    return _wait_for(api, lambda now: now >= count) - first
 
 
-def _wait_for(api: Api, events_in_state: int, within_s: float = 180.0) -> float:
+def _wait_for(api: Api, reached: Callable[[int], bool], within_s: float = 180.0) -> float:
     deadline = time.perf_counter() + within_s
-    while True:
-        if api.call("GET", "/v1/status")["events"] >= events_in_state:
-            return time.perf_counter()
+    while not reached(api.call("GET", "/v1/status")["events"]):
         if time.perf_counter() > deadline:
-            raise TimeoutError(f"{events_in_state} events were not in state within {within_s:g} s")
+            raise TimeoutError(f"the expected number of events was not in state within {within_s:g} s")
         time.sleep(0.05)
+    return time.perf_counter()
 
 
 async def _plain_river(settings: Settings, count: int) -> float:
