@@ -23,7 +23,7 @@ def report(costs: list[Cost], whole: EndToEnd) -> str:
         *(f"  {cost.name:<34}{cost.microseconds:8.1f} µs   {cost.note}" for cost in costs),
         f"  the core costs {core / plain:.1f} × a plain River loop",
         "",
-        "over NATS, wall time (12,000 events, one message each):",
+        f"over NATS, wall time ({whole.events:,} events, one message each):",
         f"  published and acknowledged        {whole.published_per_s:8.0f} events/s",
         f"  cluster, 2 shards, into state     {whole.cluster_per_s:8.0f} events/s",
         f"  plain River loop, same stream     {whole.plain_river_per_s:8.0f} events/s, one process",

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import ray
@@ -15,23 +12,26 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 from benchmarks.in_process import PlainRiver
 from benchmarks.workload import events, fingerprinted
-from launch.client import Api
 from launch.cluster import Running, cluster
 from launch.keys import with_local_key
-from launch.running import Address
 from launch.settings import load_settings
 from launch.telemetry import SystemClock
 from stillwatch.event import RequestEvent
 from stillwatch.gateway import Enforcer, refuses
 from stillwatch.revocation import Revocation
 from stillwatch.settings import Settings
+from stillwatch.subjects import REQUESTS, consumer_name
 from stillwatch.wire import decode_message
 from streams.connection import close, connect
 from streams.hub import jetstream_hub
 
+# Fewer would be a second of work: too short to be a rate.
+_ENOUGH_WAITING = 4_000
+
 
 @dataclass(frozen=True, slots=True)
 class EndToEnd:
+    events: int
     published_per_s: float
     cluster_per_s: float
     plain_river_per_s: float
@@ -39,18 +39,18 @@ class EndToEnd:
     decision_to_refusal_ms: list[float]
 
 
-def measure(count: int = 12_000) -> EndToEnd:
+def measure(count: int = 24_000) -> EndToEnd:
     made = [fingerprinted(event) for event in events(count)]
     with tempfile.TemporaryDirectory(prefix="stillwatch-bench-") as directory:
         overrides = {"data_dir": directory, "ingest": {"fetch_timeout_s": 0.2}}
-        settings, key = with_local_key(load_settings("configs/profiles/demo.yaml", overrides))
+        settings, _ = with_local_key(load_settings("configs/profiles/demo.yaml", overrides))
         with cluster(settings) as running:
             published = asyncio.run(_publish(running.settings, made))
-            in_cluster = _until_in_state(running, key, count)
+            in_cluster = asyncio.run(_drain(running.settings))
             plain = asyncio.run(_plain_river(running.settings, count))
             call = _ray_call(running.settings)
-            refusals = asyncio.run(_refusals(running, key))
-    return EndToEnd(count / published, count / in_cluster, count / plain, call, refusals)
+            refusals = asyncio.run(_refusals(running))
+    return EndToEnd(count, count / published, in_cluster, count / plain, call, refusals)
 
 
 async def _publish(settings: Settings, made: list[RequestEvent]) -> float:
@@ -64,24 +64,28 @@ async def _publish(settings: Settings, made: list[RequestEvent]) -> float:
     return taken
 
 
-def _until_in_state(running: Running, key: str, count: int) -> float:
-    """Shards start over from the first message: kill them, and time the replay of the whole stream."""
-    api = Api(Address(running.http_url, key, "", 0))
-    _wait_for(api, lambda now: now >= count)
-    for shard in api.call("GET", "/v1/status")["shards"]:
-        os.kill(shard["pid"], signal.SIGKILL)
-    _wait_for(api, lambda now: now < count)  # they are gone; the API's answer may be a second old
-    first = _wait_for(api, lambda now: 0 < now < count)
-    return _wait_for(api, lambda now: now >= count) - first
+async def _drain(settings: Settings, within_s: float = 180.0) -> float:
+    """Events per second into state, while nobody publishes: what waited at the start, over the time until nothing does.
 
+    The broker counts, not the shards: an event leaves the count when it is acknowledged, which is after it is in state.
+    """
+    client = await connect(settings.nats, "bench-count")
+    jetstream = client.jetstream()
 
-def _wait_for(api: Api, reached: Callable[[int], bool], within_s: float = 180.0) -> float:
-    deadline = time.perf_counter() + within_s
-    while not reached(api.call("GET", "/v1/status")["events"]):
-        if time.perf_counter() > deadline:
-            raise TimeoutError(f"the expected number of events was not in state within {within_s:g} s")
-        time.sleep(0.05)
-    return time.perf_counter()
+    async def waiting() -> int:
+        names = [consumer_name(partition) for partition in range(settings.partitions)]
+        infos = await asyncio.gather(*(jetstream.consumer_info(REQUESTS, name) for name in names))
+        return sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in infos)
+
+    at_start, started = await waiting(), time.perf_counter()
+    if at_start < _ENOUGH_WAITING:
+        raise RuntimeError(f"only {at_start} events waited when the last was published: publish more than that")
+    async with asyncio.timeout(within_s):
+        while await waiting():  # noqa: ASYNC110 - the shards are other processes
+            await asyncio.sleep(0.02)
+    taken = time.perf_counter() - started
+    await close(client)
+    return at_start / taken
 
 
 async def _plain_river(settings: Settings, count: int) -> float:
@@ -89,7 +93,7 @@ async def _plain_river(settings: Settings, count: int) -> float:
     client = await connect(settings.nats, "plain")
     config = ConsumerConfig(ack_policy=AckPolicy.ALL, max_ack_pending=10_000)
     subscription = await client.jetstream().pull_subscribe(
-        "stillwatch.partition.>", durable="plain", stream="STILLWATCH_REQUESTS", config=config
+        "stillwatch.partition.>", durable="plain", stream=REQUESTS, config=config
     )
     loop, seen = PlainRiver(), 0
     started = time.perf_counter()
@@ -116,7 +120,7 @@ def _ray_call(settings: Settings, times: int = 200) -> float:
     return (time.perf_counter() - started) / times * 1e6
 
 
-async def _refusals(running: Running, key: str, times: int = 40) -> list[float]:
+async def _refusals(running: Running, times: int = 40) -> list[float]:
     """From the moment the decision is asked for over HTTP to the moment a gateway's enforcer refuses."""
     client = await connect(running.settings.nats, "bench-gateway")
     hub = jetstream_hub(client, running.settings, SystemClock())
