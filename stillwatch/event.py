@@ -108,6 +108,15 @@ _NUMBER: Final = frozenset(
 _BOOL: Final = frozenset({"gen_ai.request.stream"})
 _LIST: Final = frozenset({"gen_ai.response.finish_reasons", "stillwatch.fp.capabilities", "stillwatch.fp.markers"})
 _TEXT_OR_NUMBER: Final = frozenset({"stillwatch.client.asn"})
+_EXPECTED: Final = {
+    **dict.fromkeys(_TEXT, "text"),
+    **dict.fromkeys(_NUMBER, "number"),
+    **dict.fromkeys(_BOOL, "bool"),
+    **dict.fromkeys(_LIST, "list"),
+    **dict.fromkeys(_TEXT_OR_NUMBER, "text or number"),
+}
+_AS_TEXT: Final = frozenset({"text", "text or number"})
+_AS_NUMBER: Final = frozenset({"number", "text or number"})
 
 
 def parse_event(raw: object) -> RequestEvent | Rejected:
@@ -160,28 +169,20 @@ def _attributes(raw: object) -> dict[str, AttributeValue] | Rejected:
         return Rejected("oversize", "attributes", f"{len(raw)} attributes; at most {MAX_ATTRIBUTES}")
     kept: dict[str, AttributeValue] = {}
     for name, value in raw.items():
-        if value is None or not isinstance(name, str):
+        expected = _EXPECTED.get(name) if isinstance(name, str) else None
+        if expected is None or value is None:
             continue
-        expected = _expected(name)
-        if expected is None:
-            continue
-        problem = _problem(value, expected)
+        # Almost every value is a short ASCII text or a small whole number: no more questions about those.
+        kind = type(value)
+        plain = (
+            (kind is str and expected in _AS_TEXT and len(value) <= MAX_ATTRIBUTE_CHARS and value.isascii())
+            or (kind is int and expected in _AS_NUMBER and 0 <= value <= MAX_INT64)
+        )  # fmt: skip
+        problem = None if plain else _problem(value, expected)
         if problem:
             return Rejected("wrong_type", f"attributes.{name}", f"{name} {problem}")
         kept[name] = value
     return kept
-
-
-def _expected(name: str) -> str | None:
-    if name in _TEXT:
-        return "text"
-    if name in _NUMBER:
-        return "number"
-    if name in _LIST:
-        return "list"
-    if name in _BOOL:
-        return "bool"
-    return "text or number" if name in _TEXT_OR_NUMBER else None
 
 
 def _problem(value: object, expected: str) -> str | None:

@@ -1,19 +1,35 @@
-"""What is normal, learned online: a histogram of each signal over honest accounts of like volume.
+"""What is normal, learned online: histograms of every signal over honest accounts of like use, plan and volume.
 
-An account teaches each volume bucket once, so no account weighs more than another, however loud it is. Histograms
-are additive, bounded (64 bins, 16 buckets) and give a p-value that is conservative by construction: the account's own
-bin counts as "at least as extreme", and so does one imagined observation.
+An account teaches each volume bucket once, so no account weighs more than another, however loud it is. Histograms are
+additive, bounded, and give p-values that are conservative by construction: the account's own bin counts as "at least
+as extreme", and so does one imagined observation. Older teaching fades, so that "normal" follows the traffic.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate
+from statistics import NormalDist
 from typing import Any, Final
 
-from stillwatch.signals.base import MIN_REFERENCE_ACCOUNTS, AccountSignal
+from stillwatch.signals.base import AccountSignal
 
-_BINS: Final = 64
+BINS: Final = 64
 _BUCKETS: Final = 16  # by powers of two: up to 2^15 conversations, beyond that all are alike
+# More accounts than this must have taught before there is an opinion: the 5 % quantile of fewer is noise.
+MIN_ACCOUNTS: Final = 30
+# A plan of its own is compared with only once it can tell 1 in 200; until then all plans are compared together.
+_MIN_ACCOUNTS_OF_A_PLAN: Final = 200
+_MAX_STRATA: Final = 24
+# Beyond this all counts of a stratum are halved: the memory of about as many accounts.
+_MEMORY_ACCOUNTS: Final = 16_384
+# Tables are made again when this share of accounts came in since: they cost a millisecond.
+_STALE: Final = 1.0625
+# No plan of a customer is called so: they start with a control character.
+_ALL_PLANS: Final = "\x00all plans"
+_ALL_AGES: Final = "\x00newcomers too"
+_NORMAL: Final = NormalDist()
 
 
 def volume_bucket(conversations: int) -> int:
@@ -24,75 +40,131 @@ def volume_bucket(conversations: int) -> int:
     return min(max(conversations, 0).bit_length(), _BUCKETS - 1)
 
 
-class Reference:
-    """Histograms of one signal, one per volume bucket."""
+class Normal:
+    """The honest accounts of one stratum and volume: a histogram for each signal, and what is read from them."""
 
-    __slots__ = ("_bins", "_high", "_low", "_suspicious_high")
+    __slots__ = ("_signals", "counts", "ranges", "surprises", "tabled", "tabled_at", "taught", "z")
 
-    def __init__(self, signal: AccountSignal) -> None:
-        self._low, self._high = signal.low, signal.high
-        self._suspicious_high = signal.suspicious == "high"
-        self._bins: list[list[int]] = [[] for _ in range(_BUCKETS)]
+    def __init__(self, signals: Sequence[AccountSignal]) -> None:
+        self._signals = signals
+        self.taught = 0
+        self.counts = [[0] * BINS for _ in signals]
+        # The tables are made from these older counts; kept, so that a restored baseline goes on exactly as it was.
+        self.tabled: list[list[int]] = []
+        self.tabled_at = 0
+        # By signal: for each bin -log10 of the p-value and the normal score of the mid-p-value, and the normal range.
+        # `None` where too few accounts had the signal.
+        self.surprises: list[list[float] | None] = []
+        self.z: list[list[float] | None] = []
+        self.ranges: list[tuple[float, float] | None] = []
 
-    def learn(self, value: float, bucket: int) -> None:
-        bins = self._bins[bucket]
-        if not bins:
-            bins.extend([0] * _BINS)
-        bins[self._bin(value)] += 1
+    def learn(self, bins: Sequence[int | None]) -> None:
+        self.taught += 1
+        for counts, place in zip(self.counts, bins, strict=True):
+            if place is not None:
+                counts[place] += 1
+        if self.taught >= _MEMORY_ACCOUNTS:
+            self.taught //= 2
+            self.counts = [[count // 2 for count in counts] for counts in self.counts]
+            self.tabled_at = 0
+        if self.taught >= MIN_ACCOUNTS and self.taught >= self.tabled_at * _STALE:
+            self.tabled, self.tabled_at = [list(counts) for counts in self.counts], self.taught
+            self.tabulate()
 
-    def normal(self, bucket: int) -> tuple[float, float] | None:
-        """The 5 % and 95 % quantile, or ``None`` while too few accounts have taught."""
-        bins = self._bins[bucket]
-        total = sum(bins)
-        if total < MIN_REFERENCE_ACCOUNTS:
-            return None
-        return self._quantile(bins, 0.05 * total, upper=False), self._quantile(bins, 0.95 * total, upper=True)
+    def tabulate(self) -> None:
+        self.surprises, self.z, self.ranges = [], [], []
+        for signal, counts in zip(self._signals, self.tabled, strict=True):
+            self._tabulate(signal, counts)
 
-    def surprise(self, value: float, bucket: int) -> float | None:
-        """-log10 of the one-sided p-value towards the suspicious tail; ``None`` = no opinion yet."""
-        bins = self._bins[bucket]
-        total = sum(bins)
-        if total < MIN_REFERENCE_ACCOUNTS:
-            return None
-        at = self._bin(value)
-        extreme = sum(bins[at:]) if self._suspicious_high else sum(bins[: at + 1])
-        return -math.log10((1 + extreme) / (1 + total))
-
-    def state(self) -> list[list[int]]:
-        return [list(bins) for bins in self._bins]
-
-    def restore(self, raw: list[list[int]]) -> None:
-        self._bins = [list(bins) for bins in raw]
-
-    def _bin(self, value: float) -> int:
-        share = (value - self._low) / (self._high - self._low)
-        return min(max(int(share * _BINS), 0), _BINS - 1)
-
-    def _quantile(self, bins: list[int], rank: float, *, upper: bool) -> float:
-        seen = 0
-        for index, count in enumerate(bins):
-            seen += count
-            if seen >= rank:
-                edge = index + 1 if upper else index
-                return self._low + (self._high - self._low) * edge / _BINS
-        return self._high
+    def _tabulate(self, signal: AccountSignal, counts: list[int]) -> None:
+        total = sum(counts)
+        if total < MIN_ACCOUNTS:
+            self.surprises.append(None)
+            self.z.append(None)
+            self.ranges.append(None)
+            return
+        from_above = signal.suspicious == "high"
+        extreme = list(accumulate(reversed(counts)))[::-1] if from_above else list(accumulate(counts))
+        self.surprises.append([math.log10((1 + total) / (1 + more)) for more in extreme])
+        mid = ((0.5 + more - 0.5 * own) / (1 + total) for more, own in zip(extreme, counts, strict=True))
+        self.z.append([-_NORMAL.inv_cdf(min(p, 1 - 0.5 / (1 + total))) for p in mid])
+        self.ranges.append(_range(signal, counts))
 
 
-def combined_surprise(surprises: list[float]) -> float:
-    """-log10 of a p-value for "any of these", valid however they depend on each other (Bonferroni).
+def _range(signal: AccountSignal, counts: Sequence[int]) -> tuple[float, float]:
+    """The 5 % and the 95 % quantile, at the outer edges of their bins."""
+    seen, total = list(accumulate(counts)), sum(counts)
+    width = (signal.high - signal.low) / BINS
+    first = next(place for place, count in enumerate(seen) if count > 0.05 * total)
+    last = next(place for place, count in enumerate(seen) if count >= 0.95 * total)
+    return signal.low + first * width, signal.low + (last + 1) * width
 
-    >>> round(combined_surprise([3.0, 0.1]), 2)
-    2.7
-    """
-    return max(0.0, max(surprises) - math.log10(len(surprises))) if surprises else 0.0
+
+def bin_of(signal: AccountSignal, value: float) -> int:
+    place = int((value - signal.low) / (signal.high - signal.low) * BINS)
+    return 0 if place < 0 else BINS - 1 if place >= BINS else place
 
 
-def references(raw: Any, signals: tuple[AccountSignal, ...]) -> list[Reference]:
-    """Fresh references for ``signals``, or restored ones from :meth:`Reference.state` maps by signal name."""
-    out = []
-    for signal in signals:
-        reference = Reference(signal)
-        if raw and signal.name in raw:
-            reference.restore(raw[signal.name])
-        out.append(reference)
-    return out
+def quantile(signal: AccountSignal, counts: Sequence[int], share: float) -> float:
+    """Of a histogram, interpolated within the bin."""
+    rank, seen = share * sum(counts), 0
+    for place, count in enumerate(counts):
+        if count and seen + count >= rank:
+            return signal.low + (signal.high - signal.low) * (place + (rank - seen) / count) / BINS
+        seen += count
+    return signal.high
+
+
+class Baseline:
+    """All strata of one partition. A stratum is a kind of use and a plan, or all plans of that use."""
+
+    def __init__(self, signals: Sequence[AccountSignal]) -> None:
+        self._signals = tuple(signals)
+        self._normals: dict[tuple[str, str, int], Normal] = {}
+
+    def normal(self, use: str, plan: str, bucket: int) -> Normal | None:
+        """What such an account is compared with; ``None`` = no opinion yet."""
+        own = self._normals.get((use, plan, bucket))
+        if own is None or own.taught < _MIN_ACCOUNTS_OF_A_PLAN:
+            own = self._normals.get((use, _ALL_PLANS, bucket))
+        if own is None or not own.tabled:
+            own = self._normals.get((use, _ALL_AGES, bucket))
+        return own if own is not None and own.tabled else None
+
+    def learn(self, use: str, plan: str, bucket: int, bins: Sequence[int | None], *, settled: bool) -> None:
+        """``settled``: the account is no newcomer. Campaigns consist of newcomers, and where accounts are busy they can
+        be the majority: newcomers teach only what is used until enough settled accounts have taught."""
+        for key in {(use, plan, bucket), (use, _ALL_PLANS, bucket)} if settled else ():
+            self._learn(key, bins)
+        self._learn((use, _ALL_AGES, bucket), bins)
+
+    def _learn(self, key: tuple[str, str, int], bins: Sequence[int | None]) -> None:
+        known = self._normals.get(key)
+        if known is None:
+            if len(self._normals) >= _MAX_STRATA * _BUCKETS and key[1] not in (_ALL_PLANS, _ALL_AGES):
+                return  # a flood of made-up plans: they are still compared with all plans together
+            known = self._normals[key] = Normal(self._signals)
+        known.learn(bins)
+
+    def state(self) -> list[Any]:
+        names = [signal.name for signal in self._signals]
+        return [
+            [
+                *key,
+                normal.taught,
+                normal.tabled_at,
+                [dict(zip(names, counts, strict=True)) for counts in (normal.counts, normal.tabled) if counts],
+            ]
+            for key, normal in sorted(self._normals.items())
+        ]
+
+    def restore(self, raw: list[Any]) -> None:
+        """Signals that the snapshot lacks start empty; those that are gone are left out."""
+        self._normals = {}
+        for use, plan, bucket, taught, tabled_at, counted in raw:
+            normal = self._normals[use, plan, bucket] = Normal(self._signals)
+            normal.taught, normal.tabled_at = taught, tabled_at
+            both = [[list(counts.get(s.name) or [0] * BINS) for s in self._signals] for counts in counted]
+            normal.counts, normal.tabled = both[0], both[1] if len(both) > 1 else []
+            if normal.tabled:
+                normal.tabulate()

@@ -11,34 +11,40 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stillwatch.account import AccountState
-from stillwatch.models import CohortAnomaly, Features, LabelModel
+from stillwatch.cohort import Cohort
+from stillwatch.evidence import EVIDENCE, EvidenceReference, combine, posterior
+from stillwatch.fingerprint import Fingerprint
+from stillwatch.lexicon import CAPABILITIES
+from stillwatch.models import BaselineDrift, CohortAnomaly, Features, LabelModel
 from stillwatch.models.base import checked
-from stillwatch.reference import combined_surprise, references, volume_bucket
+from stillwatch.reference import Baseline, Normal, bin_of, volume_bucket
 from stillwatch.signals import ACCOUNT_SIGNALS
 from stillwatch.signals.base import AccountSignal
 from stillwatch.verdict import AccountScore, Band, Signal
 
-# An account teaches the cohort model with its first 256 requests and every 16th later: a loud one can not become
+# An account teaches the cohort models with its first 256 requests and every 16th later: a loud one can not become
 # the norm by being loud.
 _FULL_TEACHING: Final = 256
 _LATER_TEACHING_EVERY: Final = 16
-# A label is rare and was paid for with a person's time: it weighs as much as 20 requests.
-_LABEL_WEIGHT: Final = 20
-# Half of the score scale at a p-value of 1 in 100 (docs/adr/0005).
-_SCORE_HALF_SURPRISE: Final = 2.0
-_BANDS: Final[tuple[tuple[float, Band], ...]] = ((0.75, "severe"), (0.6, "high"), (0.5, "elevated"), (0.0, "normal"))
+# Of the posterior that the score is (docs/adr/0009).
+_BANDS: Final[tuple[tuple[float, Band], ...]] = ((0.9, "severe"), (0.5, "high"), (0.1, "elevated"), (0.0, "normal"))
 ALARMING: Final[frozenset[Band]] = frozenset({"high", "severe"})
-
+# Younger accounts do not teach what is normal as long as there are older ones: campaigns sign up afresh.
+_SETTLED_AFTER_S: Final = 30 * 86_400
+# A program works under one system prompt, a person under none or several: they are compared with their like.
+_PROGRAM_SHARE: Final = 0.8
+_CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 
 # The half-space trees' score is read against the cohort like any signal.
 _COHORT: Final = AccountSignal(
     name="cohort_anomaly",
-    value=lambda _state: None,
+    family="cohort",
+    value=lambda _state, _cohort: None,
     low=0.0,
     high=1.0,
     suspicious="high",
     sentence=lambda value, normal: (
-        f"unlike the cohort by {value:.2f} (0 ordinary, 1 unlike any); accounts of this volume: "
+        f"unlike the cohort by {value:.2f} (0 ordinary, 1 unlike any); comparable accounts: "
         f"{normal[0]:.2f} to {normal[1]:.2f}"
     ),
 )
@@ -51,8 +57,10 @@ class _Assessment:
 
     features: Features
     values: list[float | None]  # one for each of _READ
-    bucket: int
-    surprises: list[float | None]
+    bins: list[int | None]
+    stratum: tuple[str, str, int]
+    normal: Normal | None
+    evidence: float | None
     learned: float | None
     score: float | None
     band: Band
@@ -63,99 +71,144 @@ class Scorer:
 
     def __init__(self, seed: int, min_events_for_opinion: int) -> None:
         self._min_events = min_events_for_opinion
-        self._references = references(None, _READ)
+        self._cohort = Cohort()
+        self._baseline = Baseline(_READ)
+        self._evidence = EvidenceReference()
         self._anomaly = CohortAnomaly(seed)
         self._labels = LabelModel(seed)
+        self._drift = BaselineDrift([signal.name for signal in _READ])
 
     def score(self, state: AccountState) -> AccountScore:
         return self._in_words(state, self._assess(state))
 
-    def score_then_learn(self, state: AccountState) -> AccountScore | None:
+    def score_then_learn(self, state: AccountState, fingerprint: Fingerprint | None) -> AccountScore | None:
         """The score where it is alarming, else ``None``: most are not, and words cost more than the models."""
         assessment = self._assess(state)
-        self._learn(state, assessment)
+        self._learn(state, assessment, fingerprint)
         return self._in_words(state, assessment) if assessment.band in ALARMING else None
 
     def learn_label(self, state: AccountState) -> None:
-        """The account's label is new: the supervised model hears of it at once."""
-        features = self._assess(state).features
-        for _ in range(_LABEL_WEIGHT):
-            self._labels.learn(features, state.label == "attack")
+        """The account's label is new: the supervised models hear of it at once."""
+        self._labels.learn(self._assess(state).features, state.label == "attack")
+
+    @property
+    def drifts(self) -> dict[str, int]:
+        """Signals whose honest baseline has moved, and how often."""
+        return {name: count for name, count in self._drift.drifts.items() if count}
+
+    @property
+    def label_metrics(self) -> dict[str, float | int | str]:
+        return self._labels.metrics()
 
     def _assess(self, state: AccountState) -> _Assessment:
-        values = [signal.value(state) for signal in ACCOUNT_SIGNALS]
+        cohort = self._cohort
+        values = [signal.value(state, cohort) for signal in ACCOUNT_SIGNALS]
         features = _features(state, values)
         values.append(self._anomaly.score(features))
-        bucket = volume_bucket(state.conversations)
-        surprises = [
-            None if value is None else reference.surprise(value, bucket)
-            for value, reference in zip(values, self._references, strict=True)
-        ]
-        learned = score = None
-        if state.events >= self._min_events:
-            known = [surprise for surprise in surprises if surprise is not None]
-            if known:
-                surprise = combined_surprise(known)
-                score = surprise / (surprise + _SCORE_HALF_SURPRISE)
-            learned = self._labels.score(features)
+        bins = [None if v is None else bin_of(s, v) for s, v in zip(_READ, values, strict=True)]
+        stratum = (_use(state), state.tier or "", volume_bucket(state.profile.topics.conversations))
+        normal = self._baseline.normal(*stratum)
+        evidence = score = None
+        if normal is not None:
+            evidence = combine(
+                _READ, [None if b is None or z is None else z[b] for b, z in zip(bins, normal.z, strict=True)]
+            )
+        learned = self._labels.score(features)
+        if state.profile.events >= self._min_events:
+            read = None if evidence is None else self._evidence.read(stratum[0], evidence)
+            if read is not None:
+                score = posterior(read[2], state.profile.topics.conversations)
             if learned is not None:
                 score = learned if score is None else max(score, learned)
         band: Band = "no_opinion" if score is None else next(name for floor, name in _BANDS if score >= floor)
-        return _Assessment(features, values, bucket, surprises, learned, score, band)
+        return _Assessment(features, values, bins, stratum, normal, evidence, learned, score, band)
 
-    def _learn(self, state: AccountState, assessment: _Assessment) -> None:
-        attack = None if state.label is None else state.label == "attack"
-        alarming = assessment.band in ALARMING
-        if attack is not None or state.events <= _FULL_TEACHING or state.events % _LATER_TEACHING_EVERY == 0:
-            # What scores high does not teach "normal": an attacker must not move the line it is measured by.
-            if not alarming:
-                self._anomaly.learn(assessment.features, attack)
-            self._labels.learn(assessment.features, attack)
+    def _learn(self, state: AccountState, assessment: _Assessment, fingerprint: Fingerprint | None) -> None:
+        # What scores high does not teach "normal", unless a person has called it honest.
+        honest = state.label != "attack" and (assessment.band not in ALARMING or state.label is not None)
+        events = state.profile.events
+        if honest and (events <= _FULL_TEACHING or events % _LATER_TEACHING_EVERY == 0):
+            self._anomaly.learn(assessment.features)
+            if fingerprint is not None:
+                self._cohort.learn([_CAPABILITY_INDEX[name] for name in fingerprint.capabilities])
         # References: once per account and volume bucket, in the middle of the bucket (at 12, 24, 48, … conversations).
-        if state.conversations >= 12 << state.taught:
+        if state.profile.topics.conversations >= 12 << state.taught:
             state.taught += 1
-            if not alarming and not attack:
-                for value, reference in zip(assessment.values, self._references, strict=True):
-                    if value is not None:
-                        reference.learn(value, assessment.bucket)
+            if honest:
+                self._teach(state, assessment)
+
+    def _teach(self, state: AccountState, assessment: _Assessment) -> None:
+        # Where nobody says when accounts were made, all count as settled.
+        age_s = state.last_seen_unix_nano / 1e9 - (state.created_unix or 0)
+        settled = age_s >= _SETTLED_AFTER_S or state.label is not None
+        self._baseline.learn(*assessment.stratum, assessment.bins, settled=settled)
+        if assessment.evidence is not None:
+            self._evidence.learn(assessment.stratum[0], assessment.evidence, settled=settled)
+        if assessment.normal is not None:
+            read = zip(assessment.bins, assessment.normal.surprises, strict=True)
+            self._drift.learn([None if b is None or s is None else 10 ** -s[b] for b, s in read])
 
     def _in_words(self, state: AccountState, assessment: _Assessment) -> AccountScore:
         signals = []
-        read = zip(_READ, assessment.values, assessment.surprises, self._references, strict=True)
-        for signal, value, surprise, reference in read:
-            if value is None:
+        for index, (signal, value) in enumerate(zip(_READ, assessment.values, strict=True)):
+            place = assessment.bins[index]
+            if value is None or place is None:
                 continue
-            normal = reference.normal(assessment.bucket)
-            words = signal.sentence(value, normal) if normal else f"{signal.name} is {value:.3g}; normal not known yet"
-            signals.append(Signal(signal.name, value, normal, surprise, words))
+            known = assessment.normal
+            span = known.ranges[index] if known is not None else None
+            surprises = known.surprises[index] if known is not None else None
+            words = signal.sentence(value, span) if span else f"{signal.name} is {value:.3g}; normal not known yet"
+            signals.append(Signal(signal.name, value, span, surprises[place] if surprises else None, words))
+        if assessment.evidence is not None:
+            read = self._evidence.read(assessment.stratum[0], assessment.evidence)
+            if read is not None:
+                words = EVIDENCE.sentence(assessment.evidence, read[1])
+                signals.append(Signal(EVIDENCE.name, assessment.evidence, read[1], read[0], words))
         if assessment.learned is not None:
             words = f"accounts that operators labelled as attacks look like this one: {assessment.learned:.0%}"
             signals.append(Signal("label_model", assessment.learned, None, None, words))
         return AccountScore(
             state.account, assessment.score, assessment.band, "observe", tuple(signals), None,
-            state.last_seen_unix_nano, state.events,
+            state.last_seen_unix_nano, state.profile.events,
         )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         return {
-            "references": {s.name: r.state() for s, r in zip(_READ, self._references, strict=True)},
+            "cohort": self._cohort.state(),
+            "baseline": self._baseline.state(),
+            "evidence": self._evidence.state(),
             "anomaly": self._anomaly.snapshot(),
             "labels": self._labels.snapshot(),
+            "drift": self._drift.snapshot(),
         }
 
     def restore(self, raw: dict[str, Any]) -> None:
-        self._references = references(raw["references"], _READ)
+        self._cohort.restore(raw["cohort"])
+        self._baseline.restore(raw["baseline"])
+        self._evidence.restore(raw["evidence"])
         self._anomaly.restore(raw["anomaly"])
         self._labels.restore(raw["labels"])
+        self._drift.restore(raw["drift"])
+
+
+def _use(state: AccountState) -> str:
+    profile = state.profile
+    most = max(profile.systems.values(), default=0)
+    return "program" if most >= _PROGRAM_SHARE * profile.events else "person"
+
+
+_SCALES: Final = tuple((s.name, s.low, 1.0 / (s.high - s.low)) for s in ACCOUNT_SIGNALS)
 
 
 def _features(state: AccountState, values: list[float | None]) -> Features:
     """Fixed names, all in 0..1, finite. A signal without a value yet stands at its middle."""
-    out = {}
-    for signal, value in zip(ACCOUNT_SIGNALS, values, strict=True):
-        out[signal.name] = 0.5 if value is None else (value - signal.low) / (signal.high - signal.low)
-    tokens = state.input_tokens + state.output_tokens
-    out["volume"] = min(math.log2(1 + state.events) / 20, 1.0)
-    out["output_share"] = state.output_tokens / tokens if tokens else 0.5
-    out["error_share"] = state.errors / state.events if state.events else 0.0
+    out = {
+        name: 0.5 if value is None else (value - low) * scale
+        for (name, low, scale), value in zip(_SCALES, values, strict=True)
+    }
+    profile = state.profile
+    tokens = profile.input_tokens + profile.output_tokens
+    out["volume"] = math.log2(1 + profile.events) / 20
+    out["output_share"] = profile.output_tokens / tokens if tokens else 0.5
+    out["error_share"] = profile.errors / profile.events if profile.events else 0.0
     return checked(out) or out

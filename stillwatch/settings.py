@@ -39,13 +39,17 @@ class IngestSettings(_Frozen):
     summary_period_s: Annotated[float, Field(gt=0, le=3600)] = 2.0
     # Ids remembered per partition for deduplication, on top of the stream's window.
     dedup_ids: Annotated[int, Field(ge=0, le=10_000_000)] = 32_768
-    max_accounts_per_partition: Annotated[int, Field(ge=1)] = 65_536
+    max_accounts_per_partition: Annotated[int, Field(ge=1)] = 131_072
+    # Of these, the ones kept as objects (about 5 KiB each); the others are kept packed, in up to 1 KiB.
+    max_busy_accounts_per_partition: Annotated[int, Field(ge=1)] = 2_048
 
 
 class DetectionSettings(_Frozen):
     """Numbers of the statistics. Their reasons stand beside their use in ``signals`` and ``correlate``."""
 
     seed: int = 7
+    # Accounts are judged by the current era and the one before it.
+    era_days: Annotated[int, Field(ge=1, le=365)] = 14
     min_events_for_opinion: Annotated[int, Field(ge=2)] = 12
     min_group_accounts: Annotated[int, Field(ge=3)] = 8
     max_group_accounts: Annotated[int, Field(ge=3)] = 10_000

@@ -9,14 +9,14 @@ every message may be delivered any number of times.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgpack
 
-from stillwatch.account import AccountState
+from stillwatch.account import AccountState, AccountStore
 from stillwatch.errors import SnapshotIncompatible
 from stillwatch.event import Rejected, RequestEvent, check_arrival
 from stillwatch.fingerprint import event_fingerprint
@@ -25,11 +25,12 @@ from stillwatch.ports import AccountView, DeadLetter, PartitionStatus, RawMessag
 from stillwatch.recent import RecentIds
 from stillwatch.scoring import Scorer
 from stillwatch.settings import DetectionSettings, IngestSettings
+from stillwatch.signals import MEMORIES
 from stillwatch.summary import AccountSummary, summarise
 from stillwatch.verdict import AccountScore
 from stillwatch.wire import Undecoded, decode_label, decode_message
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _MAX_CONTEXTS: Final = 128  # OpenTelemetry's default limit of links to a span
 
 
@@ -48,9 +49,11 @@ class Observed:
 class PartitionCore:
     def __init__(self, partition: int, partitions: int, ingest: IngestSettings, detection: DetectionSettings) -> None:
         self.partition, self._partitions = partition, partitions
-        self._max_accounts = ingest.max_accounts_per_partition
         self.last_sequence = 0
-        self._accounts: OrderedDict[str, AccountState] = OrderedDict()  # least recently seen first
+        self._era_days = detection.era_days
+        self._accounts = AccountStore(
+            ingest.max_accounts_per_partition, ingest.max_busy_accounts_per_partition, detection.era_days
+        )
         self._recent = RecentIds(ingest.dedup_ids)
         # Each partition seeds its own trees, so that identical traffic does not meet identical cuts everywhere.
         self._scorer = Scorer(detection.seed * 1_024 + partition, detection.min_events_for_opinion)
@@ -107,6 +110,7 @@ class PartitionCore:
         state = self._accounts.get(label.account)
         if state is not None:
             state.label = label.kind
+            self._accounts.put(state)
             self._dirty.add(state.account)
             self.counts["labels"] += 1
             self._scorer.learn_label(state)
@@ -121,27 +125,26 @@ class PartitionCore:
     # -- one event ---------------------------------------------------------------------------------------------------
 
     def _take(self, event: RequestEvent) -> AccountScore | None:
-        state = self._accounts.get(event.account)
-        if state is None:
-            state = self._accounts[event.account] = AccountState(event.account, event.time_unix_nano)
-            if len(self._accounts) > self._max_accounts:
-                evicted, _ = self._accounts.popitem(last=False)
-                self._dirty.discard(evicted)
-                self.counts["evicted_accounts"] += 1
-        else:
-            self._accounts.move_to_end(event.account)
-        state.observe(event, event_fingerprint(event))
+        state, evicted = self._accounts.open(event.account, event.time_unix_nano)
+        if evicted:
+            self._dirty.difference_update(evicted)
+            self.counts["evicted_accounts"] += len(evicted)
+        fingerprint = event_fingerprint(event)
+        state.observe(event, fingerprint, MEMORIES)
         self._dirty.add(event.account)
         self.counts["events"] += 1
-        return self._scorer.score_then_learn(state)
+        return self._scorer.score_then_learn(state, fingerprint)
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
     def score(self, event: RequestEvent) -> AccountScore:
         """What the account would score with this event, without learning or keeping anything of it."""
         known = self._accounts.get(event.account)
-        state = AccountState.restore(known.state()) if known else AccountState(event.account, event.time_unix_nano)
-        state.observe(event, event_fingerprint(event))
+        if known is None:
+            state = AccountState(event.account, event.time_unix_nano, self._era_days)
+        else:
+            state = AccountState.unpack(event.account, known.pack(), self._era_days)
+        state.observe(event, event_fingerprint(event), MEMORIES)
         return self._scorer.score(state)
 
     def account(self, account: str) -> AccountView | None:
@@ -150,8 +153,9 @@ class PartitionCore:
             return None
         score = self._scorer.score(state)
         return AccountView(
-            account=account, partition=self.partition, events=state.events, conversations=state.conversations,
-            input_tokens=state.input_tokens, output_tokens=state.output_tokens,
+            account=account, partition=self.partition, events=state.profile.events,
+            conversations=state.profile.topics.conversations,
+            input_tokens=state.profile.input_tokens, output_tokens=state.profile.output_tokens,
             first_seen_unix_nano=state.first_seen_unix_nano, last_seen_unix_nano=state.last_seen_unix_nano,
             organisation=state.organisation, verification=state.verification, score=score, signals=score.signals,
             label=state.label,
@@ -169,14 +173,15 @@ class PartitionCore:
         """Up to ``limit`` accounts that changed since they were last taken, in a fixed order."""
         chosen = sorted(self._dirty)[:limit]
         self._dirty.difference_update(chosen)
-        return [summarise(self._accounts[account], self.partition) for account in chosen]
+        states = (self._accounts.get(account) for account in chosen)
+        return [summarise(state, self.partition) for state in states if state is not None]
 
     def untake(self, accounts: Iterable[str]) -> None:
         """The aggregator did not get them: they are due again."""
         self._dirty.update(account for account in accounts if account in self._accounts)
 
     def untake_all(self) -> None:
-        self._dirty.update(self._accounts)
+        self._dirty.update(self._accounts.names())
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
@@ -186,7 +191,7 @@ class PartitionCore:
             "partition": self.partition,
             "partitions": self._partitions,
             "last_sequence": self.last_sequence,
-            "accounts": [state.state() for state in self._accounts.values()],
+            "accounts": self._accounts.pack(),
             "recent": self._recent.state(),
             "scorer": self._scorer.state(),
             "dirty": sorted(self._dirty),
@@ -201,7 +206,7 @@ class PartitionCore:
         if found != wanted:
             raise SnapshotIncompatible("a partition", found, wanted)
         self.last_sequence = body["last_sequence"]
-        self._accounts = OrderedDict((raw["account"], AccountState.restore(raw)) for raw in body["accounts"])
+        self._accounts.restore(body["accounts"])
         self._recent.restore(body["recent"])
         self._scorer.restore(body["scorer"])
         self._dirty = set(body["dirty"])

@@ -6,7 +6,6 @@ order, any number of times, gives the same aggregate. About 300 bytes for a day'
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import astuple, dataclass
 
 import msgpack
@@ -41,22 +40,18 @@ def summarise(state: AccountState, partition: int) -> AccountSummary:
     return AccountSummary(
         account=state.account,
         partition=partition,
-        events=state.events,
-        conversations=state.conversations,
-        tokens=state.input_tokens + state.output_tokens,
+        events=state.profile.events,
+        conversations=state.profile.topics.conversations,
+        tokens=state.profile.input_tokens + state.profile.output_tokens,
         first_seen_unix_nano=state.first_seen_unix_nano,
         last_seen_unix_nano=state.last_seen_unix_nano,
         organisation=state.organisation,
         verification=state.verification,
         label=state.label,
-        capabilities=sum(1 << index for index, count in enumerate(state.capabilities) if count),
-        links=tuple((view, value) for view, values in sorted(state.links.items()) for value in sorted(values)),
-        cells=(_sparse(state.cells[0]), _sparse(state.cells[1])),
+        capabilities=sum(1 << index for index, count in enumerate(state.profile.capabilities) if count),
+        links=tuple(state.shared_values()),
+        cells=state.profile.topics.halves(),
     )
-
-
-def _sparse(counts: array[int]) -> tuple[tuple[int, int], ...]:
-    return tuple((cell, count) for cell, count in enumerate(counts) if count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Final
 
 from stillwatch.models.anomaly import CohortAnomaly
 from stillwatch.models.base import Features, OnlineModel
+from stillwatch.models.drift import BaselineDrift
 from stillwatch.models.supervised import LabelModel
 
 MODELS: Final[Mapping[str, Callable[[int], OnlineModel]]] = {
@@ -14,4 +15,4 @@ MODELS: Final[Mapping[str, Callable[[int], OnlineModel]]] = {
     LabelModel.name: LabelModel,
 }
 
-__all__ = ["MODELS", "CohortAnomaly", "Features", "LabelModel", "OnlineModel"]
+__all__ = ["MODELS", "BaselineDrift", "CohortAnomaly", "Features", "LabelModel", "OnlineModel"]

@@ -40,16 +40,19 @@ class OnlineModel(Protocol):
 
 
 class CheckedFeatures(dict[str, float]):
-    """Sorted by name and finite. Checked once per request and not once per model."""
+    """Sorted by name, finite, in 0..1. Checked once per request and not once per model."""
 
 
 def checked(features: Features) -> CheckedFeatures | None:
-    """The features in a fixed order, or ``None``: one NaN would poison a River pipeline for ever."""
+    """The features in a fixed order, or ``None``: one NaN would poison a River pipeline for ever.
+
+    What lies outside 0..1 is clipped: finite is not enough, 1e308 squared inside a model is infinite.
+    """
     if isinstance(features, CheckedFeatures):
         return features
     if not features or not all(map(math.isfinite, features.values())):
         return None
-    return CheckedFeatures(sorted(features.items()))
+    return CheckedFeatures((name, min(max(value, 0.0), 1.0)) for name, value in sorted(features.items()))
 
 
 def pack(name: str, state: dict[str, Any]) -> bytes:

@@ -1,30 +1,30 @@
-"""How often two requests of the account are about different topics.
+"""How many different topics 8 of the account's conversations are about.
 
-The probability that two conversations, drawn without replacement, fall into different topic cells (Simpson 1949;
-Hurlbert's rarefaction at m = 2). Unbiased at any volume, unlike entropy, which grows with it.
+Rarefaction (Hurlbert 1971): the expected number of distinct topic cells in a sample of fixed size, unbiased at any
+volume; raw counts and entropy grow with volume. People return to their topics, a harvester works through a list.
 """
 
 from __future__ import annotations
 
 from stillwatch.account import AccountState
-from stillwatch.signals.base import AccountSignal
+from stillwatch.cohort import Cohort
+from stillwatch.signals.base import MIN_SAMPLE, AccountSignal
 
-_MIN_CONVERSATIONS = 8  # 28 pairs; below that the estimate is mostly noise
 
-
-def _value(state: AccountState) -> float | None:
-    n = state.conversations
-    return None if n < _MIN_CONVERSATIONS else 1.0 - state.same_topic_pairs / (n * (n - 1))
+def _value(state: AccountState, _cohort: Cohort) -> float | None:
+    topics = state.profile.topics
+    return topics.rarefied(MIN_SAMPLE) if topics.conversations >= MIN_SAMPLE else None
 
 
 SIGNAL = AccountSignal(
     name="topic_diversity",
+    family="content",
     value=_value,
-    low=0.0,
-    high=1.0,
+    low=1.0,
+    high=float(MIN_SAMPLE),
     suspicious="high",
     sentence=lambda value, normal: (
-        f"two requests are about different topics in {value:.1%} of pairs; "
-        f"accounts of this volume: {normal[0]:.1%} to {normal[1]:.1%}"
+        f"{MIN_SAMPLE} of its conversations are about {value:.1f} different topics; comparable accounts: "
+        f"{normal[0]:.1f} to {normal[1]:.1f}"
     ),
 )

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
 from stillwatch.account import AccountState
-from stillwatch.signals.base import AccountSignal
+from stillwatch.cohort import Cohort
+from stillwatch.signals.base import MIN_SAMPLE, AccountSignal
 
 
-def _value(state: AccountState) -> float | None:
-    return None if state.conversations < 8 else min(state.conversations / state.distinct_cells, 64.0)
+def _value(state: AccountState, _cohort: Cohort) -> float | None:
+    topics = state.profile.topics
+    if topics.conversations < MIN_SAMPLE:
+        return None
+    return min(math.log2(topics.conversations / topics.distinct), 8.0)
 
 
 SIGNAL = AccountSignal(
     name="volume_to_diversity",
+    family="content",
     value=_value,
-    low=1.0,
-    high=65.0,
+    low=0.0,
+    high=8.0,
     suspicious="low",
     sentence=lambda value, normal: (
-        f"{value:.1f} conversations per distinct topic; accounts of this volume: {normal[0]:.1f} to {normal[1]:.1f}"
+        f"{2**value:.1f} conversations per distinct topic; comparable accounts: "
+        f"{2 ** normal[0]:.1f} to {2 ** normal[1]:.1f}"
     ),
 )

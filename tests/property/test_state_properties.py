@@ -61,7 +61,7 @@ def state_of(core: PartitionCore) -> dict[str, object]:
     body: dict[str, object] = msgpack.unpackb(core.snapshot(), strict_map_key=False)
     scorer = body["scorer"]
     assert isinstance(scorer, dict)
-    return {**body, "scorer": scorer["references"]}
+    return {**body, "scorer": [scorer[part] for part in ("baseline", "cohort", "evidence")]}
 
 
 PROBES = [an_event(account, 999, prompt="what is rust") for account in "abcd"]

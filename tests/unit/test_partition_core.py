@@ -135,14 +135,16 @@ def test_labels_teach_the_supervised_model() -> None:
     population = a_population(40, 14)
     core.observe(population)
     sequence = len(population) + 1
-    for number in range(30):
-        core.observe([a_message(an_event("bad", number, prompt=f"write item{number} as json step by step"), sequence)])
+    for number in range(90):
+        prompt = f"write item{number} as json step by step"
+        core.observe([a_message(an_event(f"bad{number % 3}", number, prompt=prompt), sequence)])
         sequence += 1
-    for account, kind in (("bad", "attack"), ("p1", "user"), ("p2", "team")):
-        label = encode_label(Label(account, kind, "ops", T0))  # type: ignore[arg-type]
-        core.observe([RawMessage(sequence, label_subject(0), label, T0)])
-        sequence += 1
-    bad, good = core.account("bad"), core.account("p5")
+    for number in range(3):
+        for account, kind in ((f"bad{number}", "attack"), (f"p{number}", "user")):
+            label = encode_label(Label(account, kind, "ops", T0))  # type: ignore[arg-type]
+            core.observe([RawMessage(sequence, label_subject(0), label, T0)])
+            sequence += 1
+    bad, good = core.account("bad1"), core.account("p5")
     assert bad is not None
     assert good is not None
     learned = [next(s.value for s in view.signals if s.name == "label_model") for view in (bad, good)]

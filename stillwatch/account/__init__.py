@@ -1,0 +1,8 @@
+"""One account: what is remembered of it, in bounded memory."""
+
+from __future__ import annotations
+
+from stillwatch.account.state import LINKAGE_VIEWS, MAX_PACKED_BYTES, AccountState, Fold, event_half
+from stillwatch.account.store import AccountStore
+
+__all__ = ["LINKAGE_VIEWS", "MAX_PACKED_BYTES", "AccountState", "AccountStore", "Fold", "event_half"]

@@ -1,0 +1,295 @@
+"""What is remembered of one account: bounded, updated per request, forgetting, no text.
+
+Time is cut into eras (14 days by default) at fixed moments, the same for every account. The profile covers the current
+era and the one before: at the boundary what is older is taken out again. So an account is judged by its last 14 to 28
+days, and two states of the same eras can be merged exactly.
+
+Packed (:meth:`AccountState.pack`) a light account takes 0.5 to 1 KiB, and none more than :data:`MAX_PACKED_BYTES`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+from zlib import crc32
+
+import msgpack
+
+from stillwatch.account.profile import TABLES, Profile, bump
+from stillwatch.event import AttributeValue, RequestEvent
+from stillwatch.fingerprint import Fingerprint
+from stillwatch.lexicon import CAPABILITIES
+from stillwatch.verdict import AccountKind
+
+# Views in which accounts can share something. Values are opaque tokens; what is rare is decided by the aggregator.
+LINKAGE_VIEWS: Final = ("payment", "signup", "client", "address", "system", "template", "parameters")
+MAX_PACKED_BYTES: Final = 4_096
+
+_DAY_NANO: Final = 86_400 * 1_000_000_000
+_HOUR_NANO: Final = 3_600 * 1_000_000_000
+_VALUES_PER_VIEW: Final = 3
+_MAX_NAME_CHARS: Final = 64
+# Longer values are kept as their hash: they are opaque tokens anyway, and the state is bounded.
+_MAX_VALUE_CHARS: Final = 24
+_OPEN_CONVERSATIONS: Final = 8  # relays keep a conversation on its account; a person has a few open at once
+_LAST_OPENINGS: Final = 8
+_TOPICS_REMEMBERED: Final = 4  # of an opening, the strongest
+# Sketches of rephrased prompts differ in up to 8 of 64 bits; unrelated ones in 32 ± 4.
+_NEARLY_SAME_BITS: Final = 8
+# Conversations this far apart seldom belong to one sitting.
+_FAR: Final = _LAST_OPENINGS
+_SILENT_DAYS_COUNTED: Final = 14
+
+# What a student model is trained on; a persona alone is not.
+_HARVEST_MARKERS: Final = frozenset({"asks_reasoning", "asks_structured"})
+_CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
+_PACKED: Final = (
+    "organisation", "verification", "created_unix", "tier", "label", "first_seen_unix_nano", "last_seen_unix_nano",
+    "era", "day", "day_events", "taught", "open_conversations", "last_openings", "links", "memory",
+)  # fmt: skip
+
+_LATEST: Final = (
+    "organisation", "verification", "created_unix", "tier", "label", "last_seen_unix_nano", "day", "day_events",
+    "taught", "open_conversations", "last_openings", "memory",
+)  # fmt: skip
+
+# Numbers that a signal keeps of an account for itself, at most 8: (before or None, event, fingerprint) → after.
+Fold = Callable[[list[float] | None, RequestEvent, Fingerprint | None], list[float]]
+
+
+class AccountState:
+    """One account's running statistics. :meth:`observe` is the only way to change them."""
+
+    __slots__ = ("account", "era_days", "former", "profile", *_PACKED)
+
+    def __init__(self, account: str, first_seen_unix_nano: int, era_days: int = 14) -> None:
+        self.account = account
+        self.era_days = era_days
+        self.organisation: str | None = None
+        self.verification: str | None = None
+        self.created_unix: int | None = None
+        self.tier: str | None = None
+        self.label: AccountKind | None = None
+        self.first_seen_unix_nano = first_seen_unix_nano
+        self.last_seen_unix_nano = first_seen_unix_nano
+        self.era = first_seen_unix_nano // (era_days * _DAY_NANO)
+        self.day = first_seen_unix_nano // _DAY_NANO
+        self.day_events = 0
+        self.taught = 0  # how often this account has taught the reference distributions
+        self.open_conversations: dict[int, int] = {}  # hash of the id → sketch of its last request
+        self.last_openings: list[tuple[int, tuple[int, ...]]] = []  # (sketch, topics)
+        self.links: dict[str, dict[str, int]] = {}
+        self.memory: dict[str, list[float]] = {}  # of signals that keep numbers of their own
+        self.profile = Profile()
+        self.former: bytes | None = None  # the part of the profile that is older than this era, packed
+
+    # -- one request -------------------------------------------------------------------------------------------------
+
+    def observe(
+        self, event: RequestEvent, fingerprint: Fingerprint | None, memories: Mapping[str, Fold] = MappingProxyType({})
+    ) -> None:
+        now, get, profile = event.time_unix_nano, event.attributes.get, self.profile
+        era = now // (self.era_days * _DAY_NANO)
+        if era > self.era:
+            profile = self._new_era(era)
+        profile.events += 1
+        self._rhythm(now, profile)
+        profile.input_tokens += int(get("gen_ai.usage.input_tokens") or 0)  # type: ignore[arg-type]
+        tokens = int(get("gen_ai.usage.output_tokens") or 0)  # type: ignore[arg-type]
+        if tokens > 0:
+            profile.output_tokens += tokens
+            profile.outputs += 1
+            profile.output_log_sum += math.log(tokens)
+        if get("error.type") is not None or (get("http.response.status_code") or 0) >= 400:  # type: ignore[operator]
+            profile.errors += 1
+        self._identity(get)
+        self._parameters(get)
+        if fingerprint is not None:
+            self._content(event, get, fingerprint)
+        for name, fold in memories.items():
+            self.memory[name] = fold(self.memory.get(name), event, fingerprint)
+
+    def _new_era(self, era: int) -> Profile:
+        """What is older than the era that has just ended is taken out; nothing is left after a silent era."""
+        if era > self.era + 1:
+            self.profile, self.former = Profile(), None
+        else:
+            if self.former is not None:
+                self.profile.add(_unpacked(self.former), sign=-1)
+            self.former = _packed(self.profile)
+        self.era = era
+        return self.profile
+
+    def _rhythm(self, now: int, profile: Profile) -> None:
+        day = now // _DAY_NANO
+        if day > self.day:
+            profile.days += 1 + min(day - self.day - 1, _SILENT_DAYS_COUNTED)
+            profile.days_sum += self.day_events
+            profile.days_sum_squared += self.day_events**2
+            self.day, self.day_events = day, 0
+        self.day_events += 1
+        profile.hours[now // _HOUR_NANO % 24] += 1
+        if now > self.last_seen_unix_nano:
+            self.last_seen_unix_nano = now
+        elif now < self.first_seen_unix_nano:
+            self.first_seen_unix_nano = now
+
+    def _identity(self, get: Any) -> None:
+        organisation, tier = get("stillwatch.org.id"), get("stillwatch.account.tier")
+        self.organisation = organisation[:_MAX_NAME_CHARS] if organisation else self.organisation
+        self.tier = tier[:_MAX_VALUE_CHARS] if tier else self.tier
+        self.verification = get("stillwatch.org.verification") or self.verification
+        created = get("stillwatch.account.created_unix")
+        if created is not None:
+            self.created_unix = int(created)
+        self._link("payment", get("stillwatch.account.payment"))
+        self._link("signup", get("stillwatch.account.signup"))
+        self._link("address", get("client.address"))
+        ja4, agent = get("stillwatch.client.ja4"), get("user_agent.original")
+        if ja4 is not None or agent is not None:
+            self._link("client", _token(f"{ja4}\x1f{agent}"))
+
+    def _parameters(self, get: Any) -> None:
+        values: tuple[AttributeValue | None, ...] = (
+            get("gen_ai.request.temperature"), get("gen_ai.request.top_p"), get("gen_ai.request.max_tokens"),
+            get("gen_ai.request.stream"), get("gen_ai.output.type"),
+        )  # fmt: skip
+        if values != (None, None, None, None, None):
+            bump(self.profile.parameters, crc32(repr(values).encode()), TABLES["parameters"])
+
+    def _content(self, event: RequestEvent, get: Any, fingerprint: Fingerprint) -> None:
+        profile = self.profile
+        if fingerprint.system is not None:
+            bump(profile.systems, _number(fingerprint.system), TABLES["systems"])
+        if fingerprint.template is not None:
+            bump(profile.templates, _number(fingerprint.template), TABLES["templates"])
+        for name in fingerprint.capabilities:
+            profile.capabilities[_CAPABILITY_INDEX[name]] += 1
+        if not _HARVEST_MARKERS.isdisjoint(fingerprint.markers):
+            profile.elicitations += 1
+        sketch = _number(fingerprint.sketch)
+        if self._opens_conversation(get, sketch):
+            self._opening(event, fingerprint, sketch)
+
+    def _opens_conversation(self, get: Any, sketch: int) -> bool:
+        """Only the first request of a conversation counts as a choice of topic: follow-ups are not independent."""
+        turn, conversation = get("stillwatch.prompt.turn"), get("gen_ai.conversation.id")
+        if conversation is None:
+            return turn is None or turn <= 1
+        hashed = crc32(conversation.encode())
+        before = self.open_conversations.pop(hashed, None)
+        self.open_conversations[hashed] = sketch
+        if before is None:
+            if len(self.open_conversations) > _OPEN_CONVERSATIONS:
+                del self.open_conversations[next(iter(self.open_conversations))]
+            return turn is None or turn <= 1
+        self.profile.coherence_pairs += 1
+        self.profile.coherence_sum += 1.0 - (before ^ sketch).bit_count() / 64
+        return False
+
+    def _opening(self, event: RequestEvent, fingerprint: Fingerprint, sketch: int) -> None:
+        profile = self.profile
+        profile.openings += 1
+        profile.topics.count(fingerprint.cell, event_half(event.id))
+        topics = tuple(getattr(fingerprint, "topics", (fingerprint.cell,)))[:_TOPICS_REMEMBERED]
+        last = self.last_openings
+        if last:
+            profile.near_pairs += 1
+            profile.near_related += not set(topics).isdisjoint(last[-1][1])
+            profile.repeats += any((sketch ^ other).bit_count() <= _NEARLY_SAME_BITS for other, _ in last)
+            if len(last) == _FAR:
+                profile.far_pairs += 1
+                profile.far_related += not set(topics).isdisjoint(last[0][1])
+                del last[0]
+        last.append((sketch, topics))
+
+    def _link(self, view: str, value: str | None) -> None:
+        if value is None:
+            return
+        if len(value) > _MAX_VALUE_CHARS:
+            value = _token(value)
+        known = self.links.get(view)
+        if known is None:
+            self.links[view] = {value: 1}
+        else:
+            bump(known, value, _VALUES_PER_VIEW)
+
+    def merge(self, other: AccountState) -> None:
+        """Take in what another state of this account knows, made of other requests (after a split, say).
+
+        What adds up is added, eras aligned; what is the latest of something is taken from whoever saw it later.
+        """
+        later = other if other.last_seen_unix_nano > self.last_seen_unix_nano else self
+        newest = max(self.era, other.era)
+        parts = []
+        for state in (self, AccountState.unpack(other.account, other.pack(), other.era_days)):
+            if state.era < newest:
+                state._new_era(newest)
+            parts.append(state)
+        former = [_unpacked(part.former) for part in parts if part.former is not None]
+        if former:
+            for more in former[1:]:
+                former[0].add(more)
+            self.former = _packed(former[0])
+        self.profile.add(parts[1].profile)
+        self.first_seen_unix_nano = min(self.first_seen_unix_nano, other.first_seen_unix_nano)
+        for view, values in other.links.items():
+            for value in sorted(values):
+                bump(self.links.setdefault(view, {}), value, _VALUES_PER_VIEW)
+        for name in _LATEST:
+            setattr(self, name, getattr(parts[1] if later is other else self, name))
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def shared_values(self) -> list[tuple[str, str]]:
+        """(view, value) pairs by which this account may be linked to others, in a fixed order."""
+        out = [(view, value) for view, values in self.links.items() for value in values]
+        tables = (
+            ("system", self.profile.systems),
+            ("template", self.profile.templates),
+            ("parameters", self.profile.parameters),
+        )
+        for view, counts in tables:
+            most = sorted(counts, key=lambda key, of=counts: (-of[key], key))[:_VALUES_PER_VIEW]  # type: ignore[misc]
+            out += [(view, f"{value:08x}") for value in most]
+        return sorted(out)
+
+    # -- bytes -------------------------------------------------------------------------------------------------------
+
+    def pack(self) -> bytes:
+        """Everything but the account's name and the settings."""
+        return bytes(msgpack.packb([[getattr(self, name) for name in _PACKED], self.profile.pack(), self.former]))
+
+    @classmethod
+    def unpack(cls, account: str, packed: bytes, era_days: int = 14) -> AccountState:
+        self = cls.__new__(cls)
+        self.account, self.era_days = account, era_days
+        values, profile, self.former = msgpack.unpackb(packed, strict_map_key=False)
+        for name, value in zip(_PACKED, values, strict=True):
+            setattr(self, name, value)
+        self.last_openings = [(sketch, tuple(topics)) for sketch, topics in self.last_openings]
+        self.profile = Profile.unpack(profile)
+        return self
+
+
+def event_half(event_id: str) -> int:
+    """Which half of the topic counts an event falls into: 0 proposes groups, 1 tests them."""
+    return crc32(event_id.encode()) & 1
+
+
+def _packed(profile: Profile) -> bytes:
+    return bytes(msgpack.packb(profile.pack()))
+
+
+def _unpacked(profile: bytes) -> Profile:
+    return Profile.unpack(msgpack.unpackb(profile, strict_map_key=False))
+
+
+def _token(value: str) -> str:
+    return f"{crc32(value.encode()):08x}{crc32(value[::-1].encode()):08x}"
+
+
+def _number(value: int | str) -> int:
+    return value if isinstance(value, int) else int(value, 16)

@@ -1,0 +1,106 @@
+"""From many signals to one number: how unlike an honest account this one is, all things together.
+
+Each signal's p-value becomes a normal score; scores of one family are averaged, families are added as Stouffer (1949)
+does. The sum's own distribution among honest accounts is learned, because families are not independent, and read with
+a robust scale (median and 90 % quantile): a few per cent of attackers among the teachers hardly move it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any, Final
+
+from stillwatch.reference import BINS, MIN_ACCOUNTS, bin_of, quantile
+from stillwatch.signals.base import AccountSignal
+
+# Beyond 1 in 10,000 a single signal's reference is thin; below -2 a signal that looks very human must not buy freedom.
+_CLIP: Final = (-2.0, 3.7)
+# k scores of one family are worth k^0.25: their sum has a variance of k^1.5 when they correlate by 0.4 or so.
+_WITHIN: Final = 0.75
+# An attacker's combined evidence grows with the root of what is seen of it, until the references' resolution ends it.
+_SHIFT_PER_ROOT_CONVERSATION: Final = 0.45
+_MAX_SHIFT: Final = 4.0
+# Prior odds of 1 to 1,000 that an account is part of a campaign.
+_PRIOR_LOG_ODDS: Final = -math.log(1_000)
+_Z90: Final = NormalDist().inv_cdf(0.9)
+# The sum of correlated scores is wider than one, of few families narrower; this guards against a degenerate reference.
+_MIN_SCALE: Final = 0.4
+_MEMORY_ACCOUNTS: Final = 16_384
+
+EVIDENCE: Final = AccountSignal(
+    name="combined_evidence",
+    family="cohort",
+    value=lambda _state, _cohort: None,
+    low=-6.0,
+    high=10.0,
+    suspicious="high",
+    sentence=lambda value, normal: (
+        f"all signals together are at {value:+.1f} standard deviations; comparable accounts: "
+        f"{normal[0]:+.1f} to {normal[1]:+.1f}"
+    ),
+)
+
+
+def combine(signals: Sequence[AccountSignal], z: Sequence[float | None]) -> float | None:
+    """``None`` when no signal has an opinion."""
+    sums: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for signal, score in zip(signals, z, strict=True):
+        if score is not None:
+            clipped = _CLIP[0] if score < _CLIP[0] else min(score, _CLIP[1])
+            sums[signal.family] = sums.get(signal.family, 0.0) + clipped
+            counts[signal.family] = counts.get(signal.family, 0) + 1
+    if not sums:
+        return None
+    return math.fsum(total / counts[family] ** _WITHIN for family, total in sums.items()) / math.sqrt(len(sums))
+
+
+class EvidenceReference:
+    """The combined evidence of honest accounts, by use. It is standardised already, so all volumes are read together."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, list[int]] = {}
+
+    def learn(self, use: str, value: float, *, settled: bool) -> None:
+        """Newcomers' evidence is read only until enough settled accounts have taught, as in the baseline."""
+        for key in (use, f"{use}, newcomers too") if settled else (f"{use}, newcomers too",):
+            counts = self._counts.setdefault(key, [0] * BINS)
+            counts[bin_of(EVIDENCE, value)] += 1
+            if sum(counts) >= _MEMORY_ACCOUNTS:
+                self._counts[key] = [count // 2 for count in counts]
+
+    def read(self, use: str, value: float) -> tuple[float, tuple[float, float], float] | None:
+        """(-log10 of the empirical p-value, normal range, robust standard score), or ``None``: no opinion yet."""
+        counts = self._counts.get(use)
+        if counts is None or sum(counts) < MIN_ACCOUNTS:
+            counts = self._counts.get(f"{use}, newcomers too")
+        total = sum(counts) if counts else 0
+        if not counts or total < MIN_ACCOUNTS:
+            return None
+        extreme = sum(counts[bin_of(EVIDENCE, value) :])
+        middle = quantile(EVIDENCE, counts, 0.5)
+        scale = max((quantile(EVIDENCE, counts, 0.9) - middle) / _Z90, _MIN_SCALE)
+        span = quantile(EVIDENCE, counts, 0.05), quantile(EVIDENCE, counts, 0.95)
+        return math.log10((1 + total) / (1 + extreme)), span, (value - middle) / scale
+
+    def state(self) -> dict[str, Any]:
+        return {use: list(counts) for use, counts in self._counts.items()}
+
+    def restore(self, raw: dict[str, Any]) -> None:
+        self._counts = {use: list(counts) for use, counts in raw.items()}
+
+
+def posterior(standard_score: float, conversations: int) -> float:
+    """0..1: how likely such evidence makes an attack, at prior odds of 1 : 1,000.
+
+    The likelihood ratio of two normals, shifted by what so many conversations could show. So a striking score of a few
+    conversations says little: an attacker would hardly look like that yet, and there are many light accounts.
+
+    >>> [round(posterior(4.0, n), 3) for n in (4, 16, 64)]
+    [0.024, 0.21, 0.733]
+    """
+    shift = min(_SHIFT_PER_ROOT_CONVERSATION * math.sqrt(conversations), _MAX_SHIFT)
+    log_odds = _PRIOR_LOG_ODDS + shift * standard_score - shift * shift / 2
+    return 1.0 / (1.0 + math.exp(-max(log_odds, -700.0)))
