@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ class Cohort:
             self._curve_at = self._requests
         if requests >= _GRID[-1]:
             return self._curve[-1]
-        upper = next(place for place, count in enumerate(_GRID) if requests < count or place == len(_GRID) - 1)
+        upper = bisect_right(_GRID, requests)
         if upper == 0:
             return self._curve[0]
         share = (requests - _GRID[upper - 1]) / (_GRID[upper] - _GRID[upper - 1])

@@ -169,17 +169,16 @@ def _attributes(raw: object) -> dict[str, AttributeValue] | Rejected:
         return Rejected("oversize", "attributes", f"{len(raw)} attributes; at most {MAX_ATTRIBUTES}")
     kept: dict[str, AttributeValue] = {}
     for name, value in raw.items():
-        expected = _EXPECTED.get(name) if isinstance(name, str) else None
+        expected = _EXPECTED.get(name)
         if expected is None or value is None:
             continue
-        # Almost every value is a short ASCII text or a small whole number: no more questions about those.
+        # Almost every value is a short ASCII text or a plain number: no more questions about those.
         kind = type(value)
-        plain = (
-            (kind is str and expected in _AS_TEXT and len(value) <= MAX_ATTRIBUTE_CHARS and value.isascii())
-            or (kind is int and expected in _AS_NUMBER and 0 <= value <= MAX_INT64)
-        )  # fmt: skip
-        problem = None if plain else _problem(value, expected)
-        if problem:
+        if kind is str:
+            plain = expected in _AS_TEXT and value.isascii() and len(value) <= MAX_ATTRIBUTE_CHARS
+        else:
+            plain = (kind is int or kind is float) and expected in _AS_NUMBER and 0 <= value <= MAX_INT64
+        if not plain and (problem := _problem(value, expected)):
             return Rejected("wrong_type", f"attributes.{name}", f"{name} {problem}")
         kept[name] = value
     return kept

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import mul
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from stillwatch.signals.base import AccountSignal
 # Beyond 1 in 10,000 a single signal's reference is thin; below -2 a signal that looks very human must not buy freedom.
 _CLIP: Final = (-2.0, 3.7)
 # k scores of one family are worth k^0.25: their sum has a variance of k^1.5 when they correlate by 0.4 or so.
-_WITHIN: Final = 0.75
+_WORTH: Final = (0.0, *(count**-0.75 for count in range(1, 64)))
 # An attacker's combined evidence grows with the root of what is seen of it, until the references' resolution ends it.
 _SHIFT_PER_ROOT_CONVERSATION: Final = 0.45
 _MAX_SHIFT: Final = 4.0
@@ -43,18 +44,32 @@ EVIDENCE: Final = AccountSignal(
 )
 
 
-def combine(signals: Sequence[AccountSignal], z: Sequence[float | None]) -> float | None:
-    """``None`` when no signal has an opinion."""
-    sums: dict[str, float] = {}
-    counts: dict[str, int] = {}
-    for signal, score in zip(signals, z, strict=True):
-        if score is not None:
-            clipped = _CLIP[0] if score < _CLIP[0] else min(score, _CLIP[1])
-            sums[signal.family] = sums.get(signal.family, 0.0) + clipped
-            counts[signal.family] = counts.get(signal.family, 0) + 1
-    if not sums:
-        return None
-    return math.fsum(total / counts[family] ** _WITHIN for family, total in sums.items()) / math.sqrt(len(sums))
+class Combiner:
+    """Adds the normal scores of some signals, by family.
+
+    >>> from stillwatch.signals import ACCOUNT_SIGNALS
+    >>> combined = Combiner(ACCOUNT_SIGNALS)
+    >>> combined([None] * len(ACCOUNT_SIGNALS)) is None, combined([1.0] + [None] * (len(ACCOUNT_SIGNALS) - 1))
+    (True, 1.0)
+    """
+
+    def __init__(self, signals: Sequence[AccountSignal]) -> None:
+        families = sorted({signal.family for signal in signals})
+        self._family_of = [families.index(signal.family) for signal in signals]
+        self._families = len(families)
+
+    def __call__(self, z: Sequence[float | None]) -> float | None:
+        """``None`` when no signal has an opinion."""
+        sums, counts = [0.0] * self._families, [0] * self._families
+        for family, score in zip(self._family_of, z, strict=True):
+            if score is not None:
+                sums[family] += _CLIP[0] if score < _CLIP[0] else min(score, _CLIP[1])
+                counts[family] += 1
+        spoken = self._families - counts.count(0)
+        if not spoken:
+            return None
+        total: float = sum(map(mul, sums, map(_WORTH.__getitem__, counts)))
+        return total / math.sqrt(spoken)
 
 
 class EvidenceReference:

@@ -101,7 +101,12 @@ def _range(signal: AccountSignal, counts: Sequence[int]) -> tuple[float, float]:
 
 
 def bin_of(signal: AccountSignal, value: float) -> int:
-    place = int((value - signal.low) / (signal.high - signal.low) * BINS)
+    return bin_of_share((value - signal.low) / (signal.high - signal.low))
+
+
+def bin_of_share(share: float) -> int:
+    """Of a value's place in its signal's range, 0..1."""
+    place = int(share * BINS)
     return 0 if place < 0 else BINS - 1 if place >= BINS else place
 
 

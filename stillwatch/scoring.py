@@ -6,18 +6,17 @@ not teach the models that the attack is normal.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
 from stillwatch.account import AccountState
 from stillwatch.cohort import Cohort
-from stillwatch.evidence import EVIDENCE, EvidenceReference, combine, posterior
+from stillwatch.evidence import EVIDENCE, Combiner, EvidenceReference, posterior
 from stillwatch.fingerprint import Fingerprint
 from stillwatch.lexicon import CAPABILITIES
 from stillwatch.models import BaselineDrift, CohortAnomaly, Features, LabelModel
-from stillwatch.models.base import checked
-from stillwatch.reference import Baseline, Normal, bin_of, volume_bucket
+from stillwatch.models.base import CheckedFeatures
+from stillwatch.reference import Baseline, Normal, bin_of_share, volume_bucket
 from stillwatch.signals import ACCOUNT_SIGNALS
 from stillwatch.signals.base import AccountSignal
 from stillwatch.verdict import AccountScore, Band, Signal
@@ -49,6 +48,8 @@ _COHORT: Final = AccountSignal(
     ),
 )
 _READ: Final = (*ACCOUNT_SIGNALS, _COHORT)
+_SCALES: Final = tuple((signal.low, 1.0 / (signal.high - signal.low)) for signal in _READ)
+_COMBINED: Final = Combiner(_READ)
 
 
 @dataclass(slots=True)
@@ -103,16 +104,19 @@ class Scorer:
     def _assess(self, state: AccountState) -> _Assessment:
         cohort = self._cohort
         values = [signal.value(state, cohort) for signal in ACCOUNT_SIGNALS]
-        features = _features(state, values)
-        values.append(self._anomaly.score(features))
-        bins = [None if v is None else bin_of(s, v) for s, v in zip(_READ, values, strict=True)]
+        # From here on in 0..1 of the signal's range: features of the models, and places in the histograms.
+        scaled = [None if v is None else (v - low) * by for v, (low, by) in zip(values, _SCALES[:-1], strict=True)]
+        features = _features(state, scaled)
+        anomaly = self._anomaly.score(features)
+        values.append(anomaly)
+        scaled.append(anomaly)
+        bins = [None if share is None else bin_of_share(share) for share in scaled]
         stratum = (_use(state), state.tier or "", volume_bucket(state.profile.topics.conversations))
         normal = self._baseline.normal(*stratum)
         evidence = score = None
         if normal is not None:
-            evidence = combine(
-                _READ, [None if b is None or z is None else z[b] for b, z in zip(bins, normal.z, strict=True)]
-            )
+            z = normal.z
+            evidence = _COMBINED([None if b is None or t is None else t[b] for b, t in zip(bins, z, strict=True)])
         learned = self._labels.score(features)
         if state.profile.events >= self._min_events:
             read = None if evidence is None else self._evidence.read(stratum[0], evidence)
@@ -197,18 +201,20 @@ def _use(state: AccountState) -> str:
     return "program" if most >= _PROGRAM_SHARE * profile.events else "person"
 
 
-_SCALES: Final = tuple((s.name, s.low, 1.0 / (s.high - s.low)) for s in ACCOUNT_SIGNALS)
+# In the order in which the trees want them; sorted once here and not for every request.
+_FEATURES: Final = sorted([signal.name for signal in ACCOUNT_SIGNALS] + ["error_share", "output_share", "volume"])
+_FEATURE_PLACES: Final = [
+    [*(signal.name for signal in ACCOUNT_SIGNALS), "error_share", "output_share", "volume"].index(name)
+    for name in _FEATURES
+]
 
 
-def _features(state: AccountState, values: list[float | None]) -> Features:
-    """Fixed names, all in 0..1, finite. A signal without a value yet stands at its middle."""
-    out = {
-        name: 0.5 if value is None else (value - low) * scale
-        for (name, low, scale), value in zip(_SCALES, values, strict=True)
-    }
+def _features(state: AccountState, scaled: list[float | None]) -> Features:
+    """Fixed names, all in 0..1. A signal without a value yet stands at its middle."""
     profile = state.profile
     tokens = profile.input_tokens + profile.output_tokens
-    out["volume"] = math.log2(1 + profile.events) / 20
-    out["output_share"] = profile.output_tokens / tokens if tokens else 0.5
-    out["error_share"] = profile.errors / profile.events if profile.events else 0.0
-    return checked(out) or out
+    shares = [0.5 if share is None else 0.0 if share < 0 else 1.0 if share > 1 else share for share in scaled]
+    shares.append(profile.errors / profile.events if profile.events else 0.0)
+    shares.append(profile.output_tokens / tokens if tokens else 0.5)
+    shares.append(min(profile.events.bit_length() / 20, 1.0))
+    return CheckedFeatures(zip(_FEATURES, map(shares.__getitem__, _FEATURE_PLACES), strict=True))

@@ -27,18 +27,20 @@ class TopicCounts:
     (4, 3, 1.83)
     """
 
-    __slots__ = ("_first", "_ranks", "_totals", "conversations")
+    __slots__ = ("_first", "_ranks", "_rarefied", "_totals", "conversations")
 
     def __init__(self) -> None:
         self._totals: dict[int, int] = {}
         self._first: dict[int, int] = {}
         self._ranks = [0] * _RANKS  # how many cells have a count of j, the last also more
+        self._rarefied: dict[int, float] = {}  # by sample size, until the next count
         self.conversations = 0
 
     def count(self, cell: int, half: int) -> None:
         before = self._totals.get(cell, 0)
         if before >= _MAX_COUNT:
             return
+        self._rarefied.clear()
         if before == 0 and len(self._totals) >= _MAX_CELLS:
             self._make_room()
         self._totals[cell] = before + 1
@@ -70,6 +72,12 @@ class TopicCounts:
         Hurlbert (1971): sum over cells of 1 - C(n - x, m) / C(n, m). Unbiased at any n >= m, unlike the number of
         distinct topics or their entropy, which grow with n.
         """
+        known = self._rarefied.get(sample)
+        if known is None:
+            known = self._rarefied[sample] = self._expected_distinct(sample)
+        return known
+
+    def _expected_distinct(self, sample: int) -> float:
         n = self.conversations
         if n < sample:
             raise ValueError(f"a sample of {sample} from {n} conversations")
@@ -117,6 +125,7 @@ class TopicCounts:
         return self
 
     def _recount(self) -> None:
+        self._rarefied.clear()
         self._ranks = [0] * _RANKS
         for count in self._totals.values():
             self._ranks[min(count, _RANKS - 1)] += 1

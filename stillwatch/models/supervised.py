@@ -33,10 +33,11 @@ class LabelModel:
     name = "label_model"
 
     def __init__(self, seed: int) -> None:
+        bayes: Any = naive_bayes.GaussianNB
         # Features stand in 0..1 already, so the regression needs no scaler and costs nothing between labels.
         self._models: dict[str, Any] = {
             "logistic": linear_model.LogisticRegression(optimizer=optim.SGD(0.3), l2=1e-3),
-            "bayes": naive_bayes.GaussianNB(),
+            "bayes": bayes(),
         }
         self._losses: dict[str, Any] = {
             name: utils.Rolling(metrics.LogLoss, window_size=_WINDOW_LABELS) for name in self._models

@@ -5,8 +5,10 @@ Under uniform activity it is close to a third; a person's nights are empty, wher
 
 from __future__ import annotations
 
+from itertools import accumulate
+from operator import sub
+
 from stillwatch.account import AccountState
-from stillwatch.account.profile import HOURS
 from stillwatch.cohort import Cohort
 from stillwatch.signals.base import AccountSignal
 
@@ -17,11 +19,9 @@ _MIN_EVENTS = 48  # two a clock hour: with fewer, some eight hours are empty by 
 def _value(state: AccountState, _cohort: Cohort) -> float | None:
     if state.profile.events < _MIN_EVENTS:
         return None
-    hours = state.profile.hours
-    window = quietest = sum(hours[:_NIGHT_HOURS])
-    for hour in range(HOURS - 1):
-        window += hours[(hour + _NIGHT_HOURS) % HOURS] - hours[hour]
-        quietest = min(quietest, window)
+    # Every eight hours in a row, round the clock: differences of cumulated counts.
+    cumulated = list(accumulate(state.profile.hours + state.profile.hours[: _NIGHT_HOURS - 1], initial=0))
+    quietest: int = min(map(sub, cumulated[_NIGHT_HOURS:], cumulated))
     return quietest / state.profile.events
 
 

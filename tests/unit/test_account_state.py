@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-
 from factories import T0, an_event
+
 from stillwatch.account import MAX_PACKED_BYTES, AccountState, AccountStore
 from stillwatch.account.profile import Profile
 from stillwatch.account.topics import TopicCounts
