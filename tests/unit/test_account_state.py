@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -190,3 +191,15 @@ def test_a_restored_store_makes_room_in_the_same_order() -> None:
     again.restore(store.pack())
     assert store.open("e", ERA)[1] == again.open("e", ERA)[1]
     assert again.pack() == store.pack()
+
+
+@pytest.mark.parametrize("largest", [3, 29, 30, 31, 32, 90, 400])
+def test_rarefaction_is_hypergeometric(largest: int) -> None:
+    counts, sample = [1, 2, largest], 3
+    topics = TopicCounts()
+    for cell, count in enumerate(counts):
+        for _ in range(count):
+            topics.count(cell, half=0)
+    n = sum(counts)
+    exact = sum(1 - math.comb(n - count, sample) / math.comb(n, sample) for count in counts)
+    assert topics.rarefied(sample) == pytest.approx(exact, abs=2e-3)
