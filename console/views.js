@@ -165,7 +165,11 @@ const pair = (label, content) => [h('dt', {}, label), h('dd', {}, content)];
 
 export function shards(status) {
   if (!status.shards) return h('p', { class: 'empty' }, 'The shards do not answer.');
-  return h('div', { class: 'card' }, h('table', {},
+  const moved = {};
+  for (const shard of status.shards) for (const item of shard.partitions) if (item.owned) for (const [signal, times] of Object.entries(item.baseline_drifts ?? {})) if (times > 0) moved[signal] = (moved[signal] ?? 0) + times;
+  const drift = Object.keys(moved).length > 0 && h('p', { class: 'quiet' },
+    `What is normal has moved: ${Object.entries(moved).map(([signal, times]) => `${signal.replaceAll('_', ' ')} (${times}×)`).join(', ')}. A launch, a new client, or somebody who teaches it on purpose.`);
+  return h('div', { class: 'card' }, drift, h('table', {},
     h('thead', {}, h('tr', {}, h('th', {}, 'Shard'), h('th', { class: 'n' }, 'Partitions'), h('th', { class: 'n' }, 'Events'), h('th', { class: 'n' }, 'Waiting'), h('th', { class: 'n' }, 'Accounts'))),
     h('tbody', {}, status.shards.map((shard) => {
       const mine = shard.partitions.filter((item) => item.owned);

@@ -121,6 +121,15 @@ class _Cluster(Collector):
                 "evicted_accounts",
             ),
         )
+        drifts = CounterMetricFamily(
+            _name("stillwatch_baseline_drifts_total"), "What is normal for a signal has moved", labels=["signal"]
+        )
+        moved: Counts[str] = Counts()
+        for _, partition in partitions:
+            moved.update(partition.baseline_drifts)
+        for signal, count in sorted(moved.items()):
+            drifts.add_metric([signal], count)
+        yield drifts
         for name, meaning, attribute in totals:
             family = CounterMetricFamily(_name(name), meaning, labels=["partition"])
             for number, partition in partitions:

@@ -12,6 +12,7 @@ Counter = Literal[
     "stillwatch_duplicates_total",          # events dropped because their id was seen before
     "stillwatch_rejected_total",            # events sent to the dead letters; their headers have the reason
     "stillwatch_evicted_accounts_total",    # accounts forgotten because a partition was full
+    "stillwatch_baseline_drifts_total",     # times that what is normal for a signal has moved; label: signal
     "stillwatch_verdicts_total",            # accounts that automatic verdicts acted on
     "stillwatch_suppressed_actions_total",  # actions that a blast-radius limit turned into shadow
     "stillwatch_http_requests_total",       # labels: route, status, replica

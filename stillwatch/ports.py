@@ -9,7 +9,7 @@ Every method may raise :class:`~stillwatch.errors.Unavailable`; nothing waits wi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from stillwatch.event import Rejected, RequestEvent
@@ -105,6 +105,9 @@ class PartitionStatus:
     evicted_accounts: int
     accounts: int
     waiting: int  # messages in the stream that this partition has not seen yet
+    # Signals whose honest baseline has moved, and how often; the supervised models' prequential figures.
+    baseline_drifts: dict[str, int] = field(default_factory=dict)
+    label_models: dict[str, float | int | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,8 @@ class Scorer:
 
     @property
     def drifts(self) -> dict[str, int]:
-        """Signals whose honest baseline has moved, and how often."""
-        return {name: count for name, count in self._drift.drifts.items() if count}
+        """By signal: how often its honest baseline has moved."""
+        return dict(self._drift.drifts)
 
     @property
     def label_metrics(self) -> dict[str, float | int | str]:

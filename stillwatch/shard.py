@@ -165,6 +165,7 @@ class PartitionCore:
         return PartitionStatus(
             self.partition, owned, self.last_sequence, self.counts["events"], self.counts["duplicates"],
             self.counts["rejected"], self.counts["evicted_accounts"], len(self._accounts), waiting,
+            self._scorer.drifts, self._scorer.label_metrics,
         )  # fmt: skip
 
     # -- summaries ---------------------------------------------------------------------------------------------------

@@ -80,6 +80,10 @@ class AccountStore:
         idle: list[list[object]] = [[name, packed, 0] for name, packed in self._idle.items()]
         return idle + [[name, state.pack(), 1] for name, state in self._busy.items()]
 
+    def restore_idle(self, account: str, packed: bytes) -> None:
+        """Take in an account from its bytes, as the most recently used of the idle ones."""
+        self._idle[account] = packed
+
     def restore(self, raw: list[list[object]]) -> None:
         self._idle, self._busy = {}, OrderedDict()
         for name, packed, busy in raw:
@@ -88,4 +92,4 @@ class AccountStore:
             if busy:
                 self._busy[name] = AccountState.unpack(name, packed, self._era_days)
             else:
-                self._idle[name] = packed
+                self.restore_idle(name, packed)
