@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -13,12 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from stillwatch.errors import SettingsError
-from stillwatch.simulator.conversation import World
+from stillwatch.simulator.conversation import Banned, World, nobody
 from stillwatch.simulator.group import Group
 from stillwatch.simulator.identity import Market
 from stillwatch.simulator.population import People, Team
 from stillwatch.simulator.relay import Campaign
+from stillwatch.simulator.rhythm import HOUR_S
 from stillwatch.simulator.services import Evaluation, Gateway, Saas
+from stillwatch.simulator.texts import TextSource
+from stillwatch.simulator.timing import FITTED, Arrivals
 
 AnyGroup = Annotated[People | Team | Saas | Gateway | Evaluation | Campaign, Field(discriminator="kind")]
 KINDS: Final[dict[str, type[Group]]] = {
@@ -31,6 +35,20 @@ KINDS: Final[dict[str, type[Group]]] = {
 }
 
 
+class Recorded(BaseModel):
+    """Arrival times from a file that the caller reads: a trace of a service, or windows of single clients."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    trace: str | None = None
+    windows: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Recorded:
+        if (self.trace is None) == (self.windows is None):
+            raise ValueError("give one of trace and windows: the path of a CSV file")
+        return self
+
+
 class Scenario(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
@@ -38,19 +56,35 @@ class Scenario(BaseModel):
     # Monday 3 March 2025, midnight UTC. In the past, so that no stream takes a replay for events of the future.
     start_unix_s: Annotated[int, Field(ge=1_000_000_000, le=4_000_000_000)] = 1_740_960_000
     days: Annotated[int, Field(ge=1, le=366)]
+    # Hours from the start at which a new model comes out; honest accounts adopt it over weeks.
+    release_at_h: Annotated[float, Field(ge=0)] | None = None
+    arrivals: Recorded | None = None
     groups: tuple[AnyGroup, ...]
 
     @model_validator(mode="after")
     def _groups_can_be_told_apart(self) -> Scenario:
         if not self.groups:
             raise ValueError("there are no groups: a scenario needs at least one")
-        names = [group.name for group in self.groups]
+        names = [group.name for group in self.parties]
         if len(set(names)) != len(names):
             raise ValueError("two groups have the same name: their accounts would be the same")
         return self
 
-    def world(self) -> World:
-        return World(self.seed, self.start_unix_s, self.days, Market(self.seed))
+    @property
+    def parties(self) -> list[Group]:
+        """The groups, one for each copy: ``team-1``, ``team-2``, …"""
+        return [party for group in self.groups for party in group.expanded()]
+
+    def world(
+        self, arrivals: Arrivals = FITTED, pool_texts: TextSource | None = None, banned: Banned = nobody
+    ) -> World:
+        release_s = math.inf if self.release_at_h is None else self.release_at_h * HOUR_S
+        market = Market(self.seed)
+        return World(self.seed, self.start_unix_s, self.days, market, release_s, arrivals, pool_texts, banned)
+
+    def scaled(self, factor: float) -> Scenario:
+        """The same rates per account, more or fewer accounts. Groups that can not be divided stay one group."""
+        return self.model_copy(update={"groups": tuple(group.scaled(factor) for group in self.groups)})
 
 
 def from_map(raw: Mapping[str, Any]) -> Scenario:

@@ -44,7 +44,7 @@ class Saas(Group):
         return company_keys(self, world, rng, self.keys, sent, own_system_prompt(rng), _PRODUCT_FRAME)
 
     def traffic(self, world: World, texts: TextSource) -> list[Iterator[Traced]]:
-        product = self.base_interests(texts).around(self.concentration, self.stream(world, "interests"))
+        product = self.mix(world, texts, self.concentration, self.stream(world, "interests"))
         return [_key(self, world, texts, identity, product) for identity in self.roster(world)]
 
 
@@ -64,7 +64,7 @@ class Gateway(Group):
         return company_keys(self, world, self.stream(world, "company"), self.keys, sent, None, None)
 
     def traffic(self, world: World, texts: TextSource) -> list[Iterator[Traced]]:
-        users = self.base_interests(texts).around(self.concentration, self.stream(world, "interests"))
+        users = self.mix(world, texts, self.concentration, self.stream(world, "interests"))
         return [_key(self, world, texts, identity, users) for identity in self.roster(world)]
 
 
@@ -88,7 +88,7 @@ class Evaluation(Group):
 
     def _items(self, world: World, texts: TextSource) -> Iterator[Conversation]:
         identities = self.roster(world)
-        base, language = self.base_interests(texts), texts.languages[0]
+        base, language = self.base_interests(world, texts), texts.languages[0]
         asked = [topic for topic, weight in enumerate(base.weights) if weight > 0]
         orders = {topic: Shuffle(texts.size(topic, language), self.stream(world, "suite", topic)) for topic in asked}
         for day in range(world.days):
