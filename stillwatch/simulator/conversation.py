@@ -81,7 +81,9 @@ class Conversation:
     cover: bool = False
     turn: int = 1
     history_tokens: int = 0
-    note: str = ""  # what a program appends to the opening: the same request again, almost
+    # What a program appends to the opening each time it asks again, with `{turn}` for the number: each turn is then the
+    # same request, almost, and the first turn of a conversation to the platform.
+    note: str = ""
     texts: TextSource | None = None  # its own source; `None`: everybody's
     place: int = -1  # of a relay: which of its accounts
     attempt: int = 0  # of this turn, after failures
@@ -173,18 +175,18 @@ def _report(world: World, texts: TextSource, conversation: Conversation, rng: ra
     """The event that a gateway would publish when this call has ended."""
     identity, turn = conversation.identity, conversation.turn
     topic, language, index = conversation.topic, conversation.language, conversation.index
-    if turn == 1:
+    if turn == 1 or conversation.note:
         prompt = texts.opening(topic, language, index)
     else:
         prompt = texts.follow_up(topic, language, index, turn, rng.getrandbits(48))
     text = prompt.text if identity.frame is None else identity.frame.replace("{text}", prompt.text)
     if conversation.note:
-        text += conversation.note
+        text += conversation.note.replace("{turn}", str(turn))
     input_tokens = conversation.history_tokens + (len(text) + len(identity.system or "")) // _CHARS_PER_TOKEN + 4
     attributes: dict[str, AttributeValue] = {
         **identity.attributes,
         "stillwatch.prompt.text": text,
-        "stillwatch.prompt.turn": turn,
+        "stillwatch.prompt.turn": 1 if conversation.note else turn,
         "gen_ai.conversation.id": conversation.id,
         "gen_ai.usage.input_tokens": input_tokens,
     }
@@ -204,7 +206,8 @@ def _report(world: World, texts: TextSource, conversation: Conversation, rng: ra
         attributes["http.response.status_code"] = 200
         attributes["gen_ai.usage.output_tokens"] = min(wanted, limit)
         attributes["gen_ai.response.finish_reasons"] = ["length" if wanted > limit else "stop"]
-        conversation.history_tokens += len(text) // _CHARS_PER_TOKEN + min(wanted, limit)
+        if not conversation.note:
+            conversation.history_tokens += len(text) // _CHARS_PER_TOKEN + min(wanted, limit)
     again = f".{conversation.attempt}" if conversation.attempt else ""
     event = RequestEvent(
         id=f"{conversation.id}-{turn}{again}",

@@ -223,6 +223,15 @@ def system_prompt(rng: random.Random, client: Client) -> str | None:
     return own_system_prompt(rng)
 
 
+def popular_agent(market: Market) -> Client:
+    """The agent tool that most people use, and with it very many share one client and one system prompt."""
+    return next(client for client in market.clients if client.surface == "tool")
+
+
+def agent_prompt(client: Client) -> str:
+    return _TOOL_PROMPTS[client.user_agent]
+
+
 def own_system_prompt(rng: random.Random) -> str:
     """One of some millions: two people seldom have the same."""
     fields = rng.choice(tuple(SECTORS.values()))

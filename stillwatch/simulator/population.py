@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from stillwatch.simulator.conversation import Traced, World
 from stillwatch.simulator.group import Behaviour, Group, Languages, PerDay, Share, TurnsMean, conduct
 from stillwatch.simulator.identity import DAY_S, Identity, Tier, habits, system_prompt, verification
-from stillwatch.simulator.interests import BROAD, FOCUSED, Interests
+from stillwatch.simulator.interests import BROAD, FOCUSED, UNEVEN, Breadth, Interests
 from stillwatch.simulator.rhythm import BURSTY, DAY_HOURS, EVENING, OFFICE, TIME_ZONES, hourly
 from stillwatch.simulator.seeds import pick_weighted
 from stillwatch.simulator.texts import TextSource
@@ -40,7 +40,9 @@ class People(Group):
     # The mean is that of the disclosed campaign's accounts: volume alone can not separate.
     requests_per_day_median: PerDay = 8.0
     requests_per_day_mean: PerDay = 26.0
+    # As broad as users of a forum, or of one where some have a single subject; the others as users of a chat assistant.
     focused_share: Share = 0.4
+    uneven_share: Share = 0.0
     turns_mean: TurnsMean = 2.35
     pause_median_s: Annotated[float, Field(gt=0)] = 75.0
     languages: Languages = Field(default={"en": 0.78, "es": 0.08, "de": 0.05, "fr": 0.05, "zh": 0.04})
@@ -57,6 +59,8 @@ class People(Group):
     def _heavy_tail(self) -> People:
         if self.requests_per_day_mean < self.requests_per_day_median:
             raise ValueError("requests_per_day_mean below the median: volumes of people have a heavy upper tail")
+        if self.focused_share + self.uneven_share > 1.0:
+            raise ValueError("focused_share and uneven_share are more than everybody together")
         return self
 
     def roster(self, world: World) -> list[Identity]:
@@ -82,6 +86,11 @@ class People(Group):
             created = world.start_unix_s + from_h * 3_600
         return individual(world, rng, self.name, index, self.label, tier, created)
 
+    def _breadth(self, chance: float) -> Breadth:
+        if chance < self.focused_share:
+            return FOCUSED
+        return UNEVEN if chance < self.focused_share + self.uneven_share else BROAD
+
     def _stay_h(self, world: World, index: int) -> tuple[int, int]:
         """The hours of the scenario in which this account is one: from, to."""
         end_h = world.days * DAY_HOURS
@@ -102,7 +111,7 @@ class People(Group):
             zone = (own.choice(self.zones_h) if self.zones_h else zone) + round(own.gauss(0.0, self.chronotype_h))
         curve = OFFICE if rng.random() < (0.75 if identity.tier == "developer" else 0.4) else EVENING
         conversations = self.requests_per_day(world, index) / self.turns_mean
-        breadth = (FOCUSED if rng.random() < self.focused_share else BROAD).with_returns(self.return_share)
+        breadth = self._breadth(rng.random())
         by_hour = hourly(
             rng, conversations, curve,
             start_unix_s=world.start_unix_s, days=world.days, utc_offset_h=zone, day_sigma=0.7,
@@ -110,7 +119,7 @@ class People(Group):
         from_h, to_h = self._stay_h(world, index)
         behaviour = Behaviour(
             identity=identity,
-            interests=base.person(breadth, rng),
+            interests=base.person(breadth, rng, self.return_share),
             expected_by_hour=(
                 expected if from_h <= hour < to_h else 0.0 for hour, expected in enumerate(by_hour)
             ),

@@ -15,22 +15,33 @@ from pydantic_core import ErrorDetails
 
 from stillwatch.errors import SettingsError
 from stillwatch.simulator.conversation import Banned, World, nobody
+from stillwatch.simulator.crowds import Agents, Classroom
 from stillwatch.simulator.group import Group
 from stillwatch.simulator.identity import Market
 from stillwatch.simulator.population import People, Team
+from stillwatch.simulator.programs import Batch, Ci
 from stillwatch.simulator.relay import Campaign
+from stillwatch.simulator.reseller import Reseller
 from stillwatch.simulator.rhythm import HOUR_S
 from stillwatch.simulator.services import Evaluation, Gateway, Saas
 from stillwatch.simulator.texts import TextSource
 from stillwatch.simulator.timing import FITTED, Arrivals
 
-AnyGroup = Annotated[People | Team | Saas | Gateway | Evaluation | Campaign, Field(discriminator="kind")]
+AnyGroup = Annotated[
+    People | Team | Agents | Classroom | Saas | Gateway | Reseller | Evaluation | Batch | Ci | Campaign,
+    Field(discriminator="kind"),
+]
 KINDS: Final[dict[str, type[Group]]] = {
     "people": People,
     "team": Team,
+    "agents": Agents,
+    "classroom": Classroom,
     "saas": Saas,
     "gateway": Gateway,
+    "reseller": Reseller,
     "evaluation": Evaluation,
+    "batch": Batch,
+    "ci": Ci,
     "campaign": Campaign,
 }
 

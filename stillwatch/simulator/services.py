@@ -49,7 +49,7 @@ class Saas(Group):
 
 
 class Gateway(Group):
-    """A reseller or an enterprise gateway: many people behind few keys, whose mixes average out."""
+    """An enterprise gateway: many people behind few keys, whose mixes average out."""
 
     label: ClassVar[AccountKind] = "gateway"
     kind: Literal["gateway"] = "gateway"
