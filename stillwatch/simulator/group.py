@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stillwatch.simulator.conversation import Conversation, Traced, World, unfold
 from stillwatch.simulator.identity import Identity
-from stillwatch.simulator.interests import Interests, restricted
+from stillwatch.simulator.interests import BROAD, Interests, restricted
 from stillwatch.simulator.rhythm import turns
 from stillwatch.simulator.seeds import pick_weighted, stream
 from stillwatch.simulator.texts import TextSource
@@ -28,8 +28,8 @@ PerDay = Annotated[float, Field(gt=0, le=100_000)]
 TurnsMean = Annotated[float, Field(ge=1, le=20)]
 Languages = Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
-# A segment is a market that several groups work in; narrower than everybody, broader than one person.
-_SEGMENT_CONCENTRATION: Final = 40.0
+# A segment is a market that several groups work in, as broad as the attack pools that were measured.
+_SEGMENT_CONCENTRATION: Final = BROAD.median_concentration
 # A person comes back to what the last few conversations were about.
 _REMEMBERED: Final = 8
 

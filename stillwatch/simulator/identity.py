@@ -131,6 +131,8 @@ def adopts_after_s(identity: Identity) -> float:
     """A function of the account, so that nobody needs to remember it."""
     if identity.adopts_after_s is not None:
         return identity.adopts_after_s
+    if identity.habits.model != MODELS[0]:
+        return math.inf  # the new one replaces the large one
     share = (int(token(0, "adopts", identity.account, chars=12), 16) + 0.5) / 16**12
     return -math.log(share) * _ADOPTION_MEAN_DAYS * DAY_S
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -52,6 +52,7 @@ class Recorded(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     trace: str | None = None
     windows: str | None = None
+    unit: Literal["s", "ms"] = "s"  # of a trace's times, where they are numbers
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Recorded:
@@ -96,6 +97,26 @@ class Scenario(BaseModel):
     def scaled(self, factor: float) -> Scenario:
         """The same rates per account, more or fewer accounts. Groups that can not be divided stay one group."""
         return self.model_copy(update={"groups": tuple(group.scaled(factor) for group in self.groups)})
+
+
+def merged(base: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A scenario that extends another: its keys replace the other's, its groups change those of the same name.
+
+    >>> merged({"days": 1, "groups": [{"name": "a", "count": 1}]}, {"groups": [{"name": "a", "count": 2}, {"name": "b"}]})
+    {'days': 1, 'groups': [{'name': 'a', 'count': 2}, {'name': 'b'}]}
+    """
+    groups: dict[object, Any] = {}
+    for place, group in enumerate([*_groups(base), *_groups(raw)]):
+        if isinstance(group, Mapping) and group.get("name") is not None:
+            groups[group["name"]] = {**groups.get(group["name"], {}), **group}
+        else:
+            groups[place] = group  # wrong, and named as such when the scenario is checked
+    return {**base, **{key: value for key, value in raw.items() if key != "extends"}, "groups": list(groups.values())}
+
+
+def _groups(raw: Mapping[str, Any]) -> list[Any]:
+    found = raw.get("groups", [])
+    return found if isinstance(found, list) else [found]
 
 
 def from_map(raw: Mapping[str, Any]) -> Scenario:
