@@ -46,7 +46,7 @@ class Breadth:
 # Fitted to the measured figures alone, never to what a detector makes of them: `python -m benchmarks.population`.
 _SINGLE_MINDED: Final = 2.0
 # Users of a chat assistant: distinct topics in 20 conversations, 5 / 50 / 95 %: 14.8 / 16.8 / 18.3 measured.
-BROAD: Final = Breadth(105.0, 0.5, widening=4.0)
+BROAD: Final = Breadth(105.0, 0.5, widening=8.0)
 # Users of one forum: 10.6 / 13.2 / 16.3 measured.
 FOCUSED: Final = Breadth(21.0, 0.4, widening=1.0)
 # Users of another forum, some of whom have one subject only: 4.9 / 12.5 / 15.4 measured.

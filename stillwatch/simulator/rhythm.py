@@ -43,6 +43,16 @@ TIME_ZONES: Final = (
     (-8, 0.14), (-6, 0.09), (-5, 0.19), (-3, 0.06), (0, 0.11), (1, 0.18), (2, 0.06), (5, 0.08), (8, 0.05), (9, 0.04),
 )  # fmt: skip
 
+# What is left of the evenings of all zones together, as a service with users everywhere sees them.
+WORLD: Final = DayCurve(
+    tuple(
+        sum(share * EVENING.by_hour[(hour + zone) % DAY_HOURS] for zone, share in TIME_ZONES)
+        / sum(share for _, share in TIME_ZONES)
+        for hour in range(DAY_HOURS)
+    ),
+    EVENING.weekend,
+)
+
 # Interarrival gaps of API clients are gamma; the median coefficient of variation over 80 clients of ServeGen is 1.29,
 # which is a shape of 0.6. 1.0 would be a Poisson process.
 BURSTY: Final = 0.6

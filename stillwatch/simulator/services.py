@@ -18,12 +18,14 @@ from stillwatch.simulator.group import Behaviour, Group, PerDay, TurnsMean, cond
 from stillwatch.simulator.identity import MODELS, Habits, Identity, own_system_prompt
 from stillwatch.simulator.interests import Interests
 from stillwatch.simulator.population import signed_up
-from stillwatch.simulator.rhythm import EVENING, HOUR_S, POISSON, hourly
+from stillwatch.simulator.rhythm import EVENING, HOUR_S, POISSON, WORLD, hourly
 from stillwatch.simulator.seeds import Shuffle
 from stillwatch.simulator.texts import TextSource
 from stillwatch.verdict import AccountKind
 
 Keys = Annotated[int, Field(ge=1, le=10_000)]
+# Where the users behind the keys live: the day's curve of one region has a night, that of the world hardly.
+Reach = Literal["region", "world"]
 _PRODUCT_FRAME: Final = "Customer message:\n{text}\n\nReply as the product's assistant, at most 120 words."
 
 
@@ -36,6 +38,7 @@ class Saas(Group):
     requests_per_day_per_key: PerDay = 120.0
     # A small concentration means few topics: a product does one thing.
     concentration: Annotated[float, Field(gt=0)] = 6.0
+    reach: Reach = "region"
     turns_mean: TurnsMean = 1.6
 
     def roster(self, world: World) -> list[Identity]:
@@ -57,6 +60,7 @@ class Gateway(Group):
     requests_per_day_per_key: PerDay = 150.0
     # An average over so many people that little is left of each one's interests.
     concentration: Annotated[float, Field(gt=0)] = 400.0
+    reach: Reach = "region"
     turns_mean: TurnsMean = 2.35
 
     def roster(self, world: World) -> list[Identity]:
@@ -136,7 +140,7 @@ def _key(
 ) -> Iterator[Traced]:
     rng = group.stream(world, identity.account, "behaviour")
     conversations = group.requests_per_day_per_key / group.turns_mean
-    # Users of many places: the day's curve is flatter than a person's; half of it does not sleep.
-    by_hour = hourly(rng, conversations, EVENING, start_unix_s=world.start_unix_s, days=world.days, day_sigma=0.1)
+    curve = WORLD if group.reach == "world" else EVENING
+    by_hour = hourly(rng, conversations, curve, start_unix_s=world.start_unix_s, days=world.days, day_sigma=0.1)
     behaviour = Behaviour(identity, interests, by_hour, POISSON, group.turns_mean, 45.0, {"en": 1.0})
     return conduct(world, texts, behaviour, rng)
