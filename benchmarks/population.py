@@ -26,6 +26,7 @@ from stillwatch.simulator.interests import rarefied_distinct
 _SAMPLE = 20
 # Two prompts are near-duplicates when their 64-bit SimHash sketches differ in at most so many bits.
 _NEAR_BITS = 3
+_MOST_PROMPTS = 20_000
 _SEEDS = (1, 2, 3)
 # People of one breadth alone, as the published figures are of one source each.
 _ALONE: dict[str, tuple[str, dict[str, float]]] = {
@@ -70,33 +71,34 @@ def spread(counts: Iterable[Counter[int]]) -> str:
     values = [rarefied_distinct(list(c.values()), _SAMPLE) for c in counts if c.total() >= _SAMPLE]
     if len(values) < 2:
         return f"{values[0]:.1f}" if values else "-"
-    cuts = quantiles(values, n=20)
+    cuts = quantiles(values, n=20, method="inclusive")
     return f"{cuts[0]:4.1f} / {median(values):4.1f} / {cuts[-1]:4.1f}"
 
 
 def near_duplicates(sketches: Sequence[int], owners: Sequence[str]) -> tuple[float, float]:
-    """Shares of prompts that have a near-duplicate earlier on the same account, and earlier on another account.
+    """The share of prompts with a near-duplicate earlier on the same account, and near-duplicate pairs of different
+    accounts per million such pairs, which does not depend on how many prompts there are.
 
     Four bands of 16 bits: two sketches that differ in three bits agree in one band at least.
     """
     bands: dict[tuple[int, int], list[int]] = defaultdict(list)
-    own = other = 0
+    own = other_pairs = 0
     for number, sketch in enumerate(sketches):
         keys = [(band, sketch >> 16 * band & 0xFFFF) for band in range(4)]
         near = {
-            owners[earlier] == owners[number]
-            for key in keys
-            for earlier in bands[key]
-            if (sketches[earlier] ^ sketch).bit_count() <= _NEAR_BITS
+            earlier for key in keys for earlier in bands[key] if (sketches[earlier] ^ sketch).bit_count() <= _NEAR_BITS
         }
-        own, other = own + (True in near), other + (False in near)
+        on_own = sum(owners[earlier] == owners[number] for earlier in near)
+        own, other_pairs = own + bool(on_own), other_pairs + len(near) - on_own
         for key in keys:
             bands[key].append(number)
-    return own / max(1, len(sketches)), other / max(1, len(sketches))
+    count = len(sketches)
+    pairs = (count * count - sum(n * n for n in Counter(owners).values())) / 2
+    return own / max(1, count), 1e6 * other_pairs / max(1.0, pairs)
 
 
 def row(name: str, kind: Kind) -> str:
-    own, other = near_duplicates(kind.sketches[:20_000], kind.owners[:20_000])
+    own, other = near_duplicates(kind.sketches[:_MOST_PROMPTS], kind.owners[:_MOST_PROMPTS])
     turns = sorted(kind.turns.values())
     gaps = [
         pstdev(between) / mean(between)
@@ -107,7 +109,7 @@ def row(name: str, kind: Kind) -> str:
     peak = max(kind.hours.values()) / max(1, min(kind.hours[hour] for hour in range(24)))
     return (
         f"{name:<12}{len(kind.topics):>7}{kind.requests:>9}   {spread(kind.topics.values()):<20} "
-        f"{spread(kind.cells.values()):<20}{own:>7.1%}{other:>8.1%}   {mean(turns):>5.2f} {median(turns):>2.0f} "
+        f"{spread(kind.cells.values()):<20}{own:>7.1%}{other:>9.2f}   {mean(turns):>5.2f} {median(turns):>2.0f} "
         f"{turns[math.ceil(0.95 * len(turns)) - 1]:>3}  {median(gaps) if gaps else math.nan:>5.2f} {peak:>6.1f}"
     )
 
@@ -170,8 +172,8 @@ def main() -> None:
     print(f"{scenario.name}, seed {scenario.seed}; published: prompts of many people 17 / 18 / 18.8, here all people together ",
           f"{rarefied_distinct(list(crowd.values()), _SAMPLE):.1f}; a mixed attack pool 15.2 / 17.0 / 18.1", sep="")  # fmt: skip
     print(
-        "                                distinct in 20: 5 / 50 / 95 %            near-duplicate   turns         gaps   "
-        "peak\nkind       accounts requests   true topic           fingerprint's cell     own   others   mean 50 95 %   CV "
+        "                                distinct in 20: 5 / 50 / 95 %            near-duplicates   turns        gaps   "
+        "peak\nkind       accounts requests   true topic           fingerprint's cell     own  /M pairs   mean 50 95 %   CV "
         "   hour"
     )
     for name in sorted(kinds, key=lambda name: -len(kinds[name].topics)):

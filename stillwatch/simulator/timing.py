@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal, Protocol
 
@@ -135,9 +136,23 @@ def _gap(rng: random.Random, window: Window) -> float:
     if window.family == "gamma":
         shape = 1.0 / (cv * cv)
         return rng.gammavariate(shape, 1.0 / shape)
-    # The usual approximation of a Weibull's shape by its coefficient of variation, good to some per cent here.
-    shape = cv**-1.086
+    shape = _weibull_shape(round(cv, 3))
     return rng.weibullvariate(1.0 / math.gamma(1.0 + 1.0 / shape), shape)
+
+
+@lru_cache(maxsize=8_192)
+def _weibull_shape(cv: float) -> float:
+    """By bisection: the coefficient of variation falls with the shape.
+
+    >>> round(_weibull_shape(1.0), 3)
+    1.0
+    """
+    low, high = 0.1, 20.0
+    for _ in range(60):
+        shape = (low + high) / 2.0
+        squared = math.gamma(1.0 + 2.0 / shape) / math.gamma(1.0 + 1.0 / shape) ** 2 - 1.0
+        low, high = (shape, high) if squared > cv * cv else (low, shape)
+    return shape
 
 
 def _hours_of_the_day(times_s: Sequence[float]) -> tuple[float, ...] | None:
