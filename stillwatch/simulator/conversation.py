@@ -98,7 +98,8 @@ class Conversation:
     def move(self, identity: Identity, place: int) -> None:
         """Go on with another account: to the platform that is another conversation, which begins in the middle."""
         self.identity, self.place, self.opened_s = identity, place, self.at_s
-        self.id = token(0, identity.account, self.number)
+        # A name of its own also where a conversation comes back to an account; it must not look like a name of a retry.
+        self.id = token(0, identity.account, self.number, self.attempt)
 
 
 class Router(Protocol):
@@ -158,7 +159,6 @@ def _turn(
     if router is not None and traced.status in _RETRIED:
         retry_s = router.failed(conversation, traced.status)
     if retry_s is not None:
-        conversation.attempt += 1
         conversation.at_s += retry_s
         heapq.heapreplace(waiting, (conversation.at_s, conversation.number, conversation))
     elif conversation.turn < conversation.turns and not refused:
@@ -208,9 +208,8 @@ def _report(world: World, texts: TextSource, conversation: Conversation, rng: ra
         attributes["gen_ai.response.finish_reasons"] = ["length" if wanted > limit else "stop"]
         if not conversation.note:
             conversation.history_tokens += len(text) // _CHARS_PER_TOKEN + min(wanted, limit)
-    again = f".{conversation.attempt}" if conversation.attempt else ""
     event = RequestEvent(
-        id=f"{conversation.id}-{turn}{again}",
+        id=f"{conversation.id}-{turn}",
         account=identity.account,
         time_unix_nano=world.unix_nano(conversation.at_s),
         attributes=attributes,

@@ -98,6 +98,7 @@ class Dispatcher:
         sibling = self._sibling(conversation)
         if sibling is None:
             return None
+        conversation.attempt += 1
         conversation.move(self.identities[sibling], sibling)
         return self._retry.expovariate(1.0 / self._campaign.failover_s)
 

@@ -26,6 +26,8 @@ from stillwatch.simulator.texts import TextSource
 from stillwatch.verdict import AccountKind
 
 _SIZE_EXPONENT: Final = 0.8
+_RETRIES: Final = 2
+_RETRY_S: Final = 3.0
 
 
 class Reseller(Group):
@@ -43,9 +45,6 @@ class Reseller(Group):
         return company_keys(self, world, rng, self.keys, habits(rng, client), None, None)
 
     def traffic(self, world: World, texts: TextSource) -> list[Iterator[Traced]]:
-        return [unfold(world, texts, self._conversations(world, texts), self.stream(world, "answers"))]
-
-    def _conversations(self, world: World, texts: TextSource) -> Iterator[Conversation]:
         identities, base = self.roster(world), self.base_interests(world, texts)
         shares = zipf(self.customers, _SIZE_EXPONENT)
         per_day = self.requests_per_day_per_key * self.keys / self.turns_mean
@@ -53,11 +52,31 @@ class Reseller(Group):
             _Customer(self, world, texts, base, identities, customer, per_day * shares[customer])
             for customer in range(self.customers)
         ]
-        merged = heapq.merge(*(customer.starts() for customer in customers))
-        dealt = self.stream(world, "balancer")
+        balancer = _Balancer(self.stream(world, "balancer"), customers, [identity.account for identity in identities])
+        return [unfold(world, texts, balancer.conversations(), self.stream(world, "answers"), balancer)]
+
+
+class _Balancer:
+    """Knows nothing of content, as a campaign's relay; and what fails on one key it tries on another, as relays do."""
+
+    def __init__(self, rng: random.Random, customers: list[_Customer], accounts: list[str]) -> None:
+        self._rng, self._customers, self._accounts, self._keys = rng, customers, accounts, len(accounts)
+
+    def conversations(self) -> Iterator[Conversation]:
+        merged = heapq.merge(*(customer.starts() for customer in self._customers))
         for number, (at_s, customer) in enumerate(merged):
-            # The balancer knows load and nothing of content, as a campaign's relay.
-            yield customers[customer].conversation(at_s, number, dealt.randrange(self.keys))
+            yield self._customers[customer].conversation(at_s, number, self._rng.randrange(self._keys))
+
+    def refused(self, conversation: Conversation) -> bool:
+        return False
+
+    def failed(self, conversation: Conversation, status: int) -> float | None:
+        if conversation.attempt >= _RETRIES or self._keys < 2:
+            return None
+        conversation.attempt += 1
+        others = [key for key in range(self._keys) if self._accounts[key] != conversation.identity.account]
+        conversation.move(self._customers[conversation.place].on_key(self._rng.choice(others)), conversation.place)
+        return self._rng.expovariate(1.0 / _RETRY_S)
 
 
 class _Customer:
@@ -92,7 +111,11 @@ class _Customer:
         topic, language = self._interests.draw(rng), self._speech.draw(rng)
         index = rng.randrange(self._texts.size(topic, language))
         count = turns(rng, self._group.turns_mean)
+        identity = self.on_key(key)
+        return Conversation(at_s, identity, number, topic, language, index, count, 75.0, place=self._number)
+
+    def on_key(self, key: int) -> Identity:
         identity = self._on_key.get(key)
         if identity is None:
             identity = self._on_key[key] = replace(self._keys[key], habits=self._sent, system=self._system)
-        return Conversation(at_s, identity, number, topic, language, index, count, 75.0)
+        return identity

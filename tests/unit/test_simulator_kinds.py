@@ -76,6 +76,16 @@ def test_the_keys_of_a_reseller_are_alike_and_carry_many_customers_who_keep_thei
     assert all(rarefied_distinct(list(counts.values())) > 15 for counts in topics)
 
 
+def test_a_reseller_fails_over_as_a_relay_does() -> None:
+    events = run({"kind": "reseller", "name": "shop", "keys": 3, "customers": 60}, days=4)
+    tried: dict[str, set[str]] = defaultdict(set)
+    for traced in events:
+        if traced.turn == 1:
+            tried[str(traced.event.attributes["stillwatch.prompt.text"])].add(traced.event.account)
+    assert sum(len(keys) > 1 for keys in tried.values()) > 2
+    assert len({traced.event.id for traced in events}) == len(events)
+
+
 def test_a_class_signs_up_in_a_lesson_and_pastes_one_assignment() -> None:
     group = {"kind": "classroom", "name": "class", "students": 25, "exercises": 3}
     events = run(group, days=4)
