@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ _SAMPLE = 20
 # Two prompts are near-duplicates when their 64-bit SimHash sketches differ in at most so many bits.
 _NEAR_BITS = 3
 _MOST_PROMPTS = 20_000
+_COPY = re.compile(r"-\d+$")
 _SEEDS = (1, 2, 3)
 # People of one breadth alone, as the published figures are of one source each.
 _ALONE: dict[str, tuple[str, dict[str, float]]] = {
@@ -108,7 +110,7 @@ def row(name: str, kind: Kind) -> str:
     ]
     peak = max(kind.hours.values()) / max(1, min(kind.hours[hour] for hour in range(24)))
     return (
-        f"{name:<12}{len(kind.topics):>7}{kind.requests:>9}   {spread(kind.topics.values()):<20} "
+        f"{name:<18}{len(kind.topics):>7}{kind.requests:>9}   {spread(kind.topics.values()):<20} "
         f"{spread(kind.cells.values()):<20}{own:>7.1%}{other:>9.2f}   {mean(turns):>5.2f} {median(turns):>2.0f} "
         f"{turns[math.ceil(0.95 * len(turns)) - 1]:>3}  {median(gaps) if gaps else math.nan:>5.2f} {peak:>6.1f}"
     )
@@ -153,6 +155,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--days", type=int)
+    parser.add_argument("--by-group", action="store_true", help="a row for each group of the scenario, not each kind")
     given = parser.parse_args()
     scenario = resized(load_scenario(given.scenario, given.seed), given.scale, given.days)
     built_in = BuiltinTexts()
@@ -166,14 +169,17 @@ def main() -> None:
     kinds: dict[str, Kind] = defaultdict(Kind)
     crowd: Counter[int] = Counter()
     for traced in trace(scenario, texts, arrivals=arrivals_of(scenario)):
-        kinds[traced.identity.kind].add(traced, cell_of_topic)
+        # Copies of a group are one row.
+        kinds[_COPY.sub("", traced.identity.group) if given.by_group else traced.identity.kind].add(
+            traced, cell_of_topic
+        )
         if traced.identity.kind == "user" and traced.turn == 1:
             crowd[cell_of_topic[traced.topic]] += 1
     print(f"{scenario.name}, seed {scenario.seed}; published: prompts of many people 17 / 18 / 18.8, here all people together ",
           f"{rarefied_distinct(list(crowd.values()), _SAMPLE):.1f}; a mixed attack pool 15.2 / 17.0 / 18.1", sep="")  # fmt: skip
     print(
-        "                                distinct in 20: 5 / 50 / 95 %            near-duplicates   turns        gaps   "
-        "peak\nkind       accounts requests   true topic           fingerprint's cell     own  /M pairs   mean 50 95 %   CV "
+        "                                      distinct in 20: 5 / 50 / 95 %            near-duplicates   turns        gaps   "
+        "peak\nkind             accounts requests   true topic           fingerprint's cell     own  /M pairs   mean 50 95 %   CV "
         "   hour"
     )
     for name in sorted(kinds, key=lambda name: -len(kinds[name].topics)):
