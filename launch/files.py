@@ -1,4 +1,4 @@
-"""Event and label files: one event per line (`.jsonl`, `.jsonl.gz`), labels as CSV."""
+"""Event and label files: one event per line (`.jsonl`, `.jsonl.gz`, `.jsonl.zst`), labels as CSV."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
+
+import zstandard
 
 from stillwatch.errors import SettingsError
 from stillwatch.event import Rejected, RequestEvent
 from stillwatch.wire import from_json_line, to_json_line
 
-_SUFFIXES = (".jsonl", ".jsonl.gz")
+_SUFFIXES: Final = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+# Bytes that are not UTF-8 reach the parser as lone surrogates, which it rejects by name: one bad line stops no file.
+_BROKEN_BYTES: Final = "surrogateescape"
+# The standard library's 9 takes three times as long as the simulation of an event, for 3 % less.
+_GZIP_LEVEL: Final = 6
+_ZSTD_LEVEL: Final = 3
 
 
 def _opened(path: Path, mode: str) -> IO[str]:
@@ -23,9 +30,14 @@ def _opened(path: Path, mode: str) -> IO[str]:
         raise SettingsError(str(path), "not an event file by its name", f"Name it *{' or *'.join(_SUFFIXES)}")
     if path.name.endswith(".gz"):
         # No time stamp in the header: the same events give the same bytes.
-        binary = gzip.GzipFile(path, mode + "b", mtime=0)
-        return io.TextIOWrapper(binary, encoding="utf-8")
-    return path.open(mode, encoding="utf-8")
+        binary = gzip.GzipFile(path, mode + "b", _GZIP_LEVEL, mtime=0)
+        return io.TextIOWrapper(binary, encoding="utf-8", errors=_BROKEN_BYTES)
+    if path.name.endswith(".zst"):
+        text: IO[str] = zstandard.open(
+            path, mode + "t", zstandard.ZstdCompressor(level=_ZSTD_LEVEL), encoding="utf-8", errors=_BROKEN_BYTES
+        )
+        return text
+    return path.open(mode, encoding="utf-8", errors=_BROKEN_BYTES)
 
 
 def read_events(path: Path) -> Iterator[RequestEvent | Rejected]:
@@ -45,14 +57,15 @@ def count_lines(path: Path) -> int:
 
 @contextmanager
 def event_writer(path: Path) -> Iterator[IO[str]]:
-    """Written aside and moved into place: a half-written file never has the final name."""
-    aside = path.with_name(
-        f".{path.name.removesuffix('.gz')}.partial" + (".jsonl.gz" if path.suffix == ".gz" else ".jsonl")
-    )
+    """Written aside and moved into place: a half-written file never has the final name, and what failed leaves none."""
+    aside = path.with_name(f".partial-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _opened(aside, "w") as out:
-        yield out
-    aside.replace(path)
+    try:
+        with _opened(aside, "w") as out:
+            yield out
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def write_events(path: Path, events: Iterable[RequestEvent]) -> int:

@@ -12,7 +12,9 @@ from typing import Any, Final, Literal, get_args
 Action = Literal["observe", "throttle", "challenge", "suspend", "revoke"]
 Mode = Literal["enforce", "shadow"]
 Band = Literal["no_opinion", "normal", "elevated", "high", "severe"]
-AccountKind = Literal["attack", "user", "team", "saas", "gateway", "evaluation", "batch", "ci", "other"]
+AccountKind = Literal[
+    "attack", "user", "team", "agent", "classroom", "saas", "gateway", "reseller", "evaluation", "batch", "ci", "other"
+]
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)  # weakest first
 ACCOUNT_KINDS: Final[tuple[AccountKind, ...]] = get_args(AccountKind)

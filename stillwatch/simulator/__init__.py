@@ -10,10 +10,10 @@ from __future__ import annotations
 from stillwatch.simulator.conversation import Traced
 from stillwatch.simulator.grouping import by_likeness
 from stillwatch.simulator.scenario import Scenario, from_map
-from stillwatch.simulator.simulation import LabelRow, labels, simulate, trace
+from stillwatch.simulator.simulation import LabelRow, labels, reserves, simulate, trace
 from stillwatch.simulator.texts import BuiltinTexts, PoolTexts, Prompt, TextSource
 
 __all__ = [
     "BuiltinTexts", "LabelRow", "PoolTexts", "Prompt", "Scenario", "TextSource", "Traced", "by_likeness", "from_map",
-    "labels", "simulate", "trace",
+    "labels", "reserves", "simulate", "trace",
 ]  # fmt: skip

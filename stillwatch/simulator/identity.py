@@ -6,6 +6,7 @@ popularity that falls with the rank. So honest people share all of these too, an
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ from stillwatch.verdict import AccountKind
 DAY_S: Final = 86_400
 PROVIDER: Final = "example"
 MODELS: Final = ("example-large", "example-small", "example-code")
+# Comes out during a scenario that has `release_at_h`.
+NEXT_MODEL: Final = "example-large-2"
+# Accounts change to a new model after so many days on average: judged, the tail is what matters.
+_ADOPTION_MEAN_DAYS: Final = 10.0
 ASSISTANT_PROMPT: Final = "You are a helpful assistant."
 
 Tier = Literal["free", "plus", "developer", "business"]
@@ -64,6 +69,8 @@ class Identity:
     habits: Habits
     system: str | None = None
     frame: str | None = None  # a product's own wording around "{text}"
+    # Seconds from a release until this account uses the new model; `None`: at some time, as honest accounts do.
+    adopts_after_s: float | None = None
     attributes: Mapping[str, AttributeValue] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -118,6 +125,16 @@ _PROMOTIONS: Final = 30
 # Honest accounts per shared address: campuses, offices and carrier NAT put many behind few.
 _SHARED_ADDRESSES: Final = 12
 _SHARED_ADDRESS_RATE: Final = 0.12
+
+
+def adopts_after_s(identity: Identity) -> float:
+    """A function of the account, so that nobody needs to remember it."""
+    if identity.adopts_after_s is not None:
+        return identity.adopts_after_s
+    if identity.habits.model != MODELS[0]:
+        return math.inf  # the new one replaces the large one
+    share = (int(token(0, "adopts", identity.account, chars=12), 16) + 0.5) / 16**12
+    return -math.log(share) * _ADOPTION_MEAN_DAYS * DAY_S
 
 
 class Market:
@@ -206,6 +223,15 @@ def system_prompt(rng: random.Random, client: Client) -> str | None:
     if client.surface == "chat" and chance < 0.85:
         return None
     return own_system_prompt(rng)
+
+
+def popular_agent(market: Market) -> Client:
+    """The agent tool that most people use, and with it very many share one client and one system prompt."""
+    return next(client for client in market.clients if client.surface == "tool")
+
+
+def agent_prompt(client: Client) -> str:
+    return _TOOL_PROMPTS[client.user_agent]
 
 
 def own_system_prompt(rng: random.Random) -> str:

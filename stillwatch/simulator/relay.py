@@ -1,65 +1,82 @@
 """The campaign: one pool of prompts, split over many accounts by a relay.
 
-It behaves as public account-pool relays do: a conversation sticks to its account; the account of each new one is chosen
-by load or in turn, without regard to content, so that the accounts' topic mixes are exchangeable draws from one pool.
-Everything that could be hidden is hidden: prompts of the same kind as honest people's, volumes of a light user, one
-popular client, home networks, payment families and sign-up promotions that honest people have too, pauses like
-people's. What is left is structure.
+It behaves as public account-pool relays do (:mod:`~stillwatch.simulator.dispatch`): the account of a conversation is
+chosen by load, in turn or by weight, without regard to content, so that the accounts' topic mixes are exchangeable draws
+from one pool. Everything that could be hidden is hidden: prompts of the same kind as honest people's, volumes of a light
+user, one popular client, home networks, payment families and sign-up promotions that honest people have too, pauses like
+people's; with ``personas`` also a person's hours and ups and downs. What is left is structure.
 """
 
 from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
-from stillwatch.errors import SettingsError
 from stillwatch.simulator.conversation import Conversation, Traced, World, unfold
+from stillwatch.simulator.dispatch import Dispatcher, lost_at_s
 from stillwatch.simulator.group import Group, Languages, PerDay, Share, Speech, TurnsMean
-from stillwatch.simulator.identity import ASSISTANT_PROMPT, DAY_S, Client, Identity, Tier, quickstart
+from stillwatch.simulator.identity import Identity
 from stillwatch.simulator.interests import BROAD, Interests
-from stillwatch.simulator.population import individual
-from stillwatch.simulator.rhythm import DAY_HOURS, HOUR_S, POISSON, arrivals, turns
-from stillwatch.simulator.seeds import Shuffle, pick_weighted
+from stillwatch.simulator.pool import Pool
+from stillwatch.simulator.registration import MAX_GENERATIONS, Registration
+from stillwatch.simulator.rhythm import BURSTY, EVENING, HOUR_S, OFFICE, POISSON, TIME_ZONES, hourly, turns
+from stillwatch.simulator.seeds import pick_weighted
 from stillwatch.simulator.texts import TextSource
 from stillwatch.verdict import AccountKind
 
-_TIERS: Final[tuple[Tier, ...]] = ("free", "plus", "developer")
-_TIER_SHARES: Final = (0.1, 0.55, 0.35)
-# A popular client, by its place in the market's list: the Python SDK.
-_POPULAR_CLIENT: Final = 5
+# A persona's volume scatters as a person's does, without those who write hundreds: the relay needs every account.
+_PERSONA_SIGMA: Final = 0.6
 
 
 class Campaign(Group):
     label: ClassVar[AccountKind] = "attack"
+    sized_by: ClassVar[str] = "accounts"
     kind: Literal["campaign"] = "campaign"
     accounts: Annotated[int, Field(ge=2, le=200_000)]
     # 28.8 million requests over 25,000 accounts and 45 days.
     requests_per_day: PerDay = 26.0
     # Share of conversations that are not from the pool but what this account's cover person would ask.
     cover_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    choice: Literal["least_used", "round_robin"] = "least_used"
+    choice: Literal["least_used", "round_robin", "weighted"] = "least_used"
     # Least used within this window, as providers count their limits.
     window_h: Annotated[int, Field(ge=1, le=24)] = 5
+    # How long a conversation stays on its account: to its end, until `sticky_h` without a call, or `sticky_h` in all.
+    sticky: Literal["conversation", "renewed", "window"] = "conversation"
+    sticky_h: Annotated[float, Field(gt=0, le=24)] = 1.0
+    # Mean seconds until a call that was limited, failed or refused is tried on a sibling; 0: it is not.
+    failover_s: Annotated[float, Field(ge=0, le=600)] = 0.0
     # Hours a day in which an account rests, at its own time; 0: it is used around the clock.
     rest_hours: Annotated[int, Field(ge=0, le=20)] = 0
+    # Each account writes when one person would: time zone, day's curve, weekends, bursts, quiet days.
+    personas: bool = False
     # Accounts are registered in so many batches, from `signup_days_before` on, over `signup_span_days`.
     cohorts: Annotated[int, Field(ge=1, le=20)] = 3
     signup_days_before: Annotated[float, Field(ge=0, le=365)] = 21.0
     signup_span_days: Annotated[float, Field(ge=0, le=365)] = 18.0
+    # One by one over that span, not in batches.
+    staggered: bool = False
     payment_families: Annotated[int, Field(ge=1, le=20)] = 4
-    # Share of accounts whose payment or sign-up is the campaign's; the others look like anybody.
+    # strong: payment, sign-up and client; weak: one of the three, with some siblings; none: as strangers.
+    linked: Literal["strong", "weak", "none"] = "strong"
+    # Share of accounts whose payment or sign-up is the campaign's (strong); the others look like anybody.
     linked_share: Share = 0.9
+    addresses: Literal["residential", "proxies"] = "residential"
     client: Literal["popular", "own"] = "popular"
     turns_mean: TurnsMean = 2.35
     pause_median_s: Annotated[float, Field(gt=0)] = 75.0
     languages: Languages = Field(default={"en": 1.0})
     # The pool's mix of topics, around the popularity among honest people: as broad as a broad person's.
     concentration: Annotated[float, Field(gt=0)] = BROAD.median_concentration
+    # All accounts use a new model within so many hours of its release; without: when they get around to it.
+    pivot_within_h: Annotated[float, Field(ge=0, le=720)] | None = None
+    # Share of accounts that the platform closes each day for other reasons, and hours until one is replaced.
+    lost_per_day: Annotated[float, Field(ge=0, le=1)] = 0.0
+    replace_after_h: Annotated[float, Field(gt=0, le=720)] | None = None
 
     @model_validator(mode="after")
     def _batches_have_accounts(self) -> Campaign:
@@ -67,135 +84,97 @@ class Campaign(Group):
             raise ValueError(f"{self.cohorts} cohorts for {self.accounts} accounts: use at most one cohort an account")
         return self
 
+    def scaled(self, factor: float) -> Campaign:
+        size = max(2, round(self.accounts * factor))
+        return self.model_copy(update={"accounts": size, "cohorts": min(size, self.cohorts)})
+
     def roster(self, world: World) -> list[Identity]:
-        rng, market = self.stream(world, "registration"), world.market
-        families = market.middling_payments(rng, self.payment_families)
-        promotions = market.middling_promotions(rng, self.cohorts)
-        client = market.clients[_POPULAR_CLIENT]
-        if self.client == "own":
-            client = Client("sdk", client.user_agent, f"t13d1715h2_{market.token('ja4', self.name)[:12]}_02713d6af862")
-        sent = quickstart()
-        system = rng.choice((None, ASSISTANT_PROMPT))
-        out: list[Identity] = []
-        for index in range(self.accounts):
-            cohort = index * self.cohorts // self.accounts
-            started = -self.signup_days_before + self.signup_span_days * cohort / max(1, self.cohorts - 1)
-            # One registration after the other, over a day or two.
-            created = world.start_unix_s + int((started + rng.expovariate(1.0 / 1.2)) * DAY_S)
-            tier = _TIERS[pick_weighted(rng, _TIER_SHARES)]
-            person = individual(world, rng, self.name, index, self.label, tier, created)
-            linked_payment, linked_signup = rng.random() < self.linked_share, rng.random() < self.linked_share
-            out.append(
-                replace(
-                    person,
-                    payment=rng.choice(families) if linked_payment and tier != "free" else person.payment,
-                    signup=promotions[cohort] if linked_signup else person.signup,
-                    asn=market.access_asn(rng),
-                    client=client,
-                    habits=sent,
-                    system=system,
-                )
-            )
-        return out
+        """With replacements of accounts that are lost anyway; for those of banned ones see :meth:`reserves`."""
+        registration = Registration(self, world)
+        first = registration.first()
+        return first + [
+            registration.replacement(place, generation, world.start_unix_s + int(created_s))
+            for place, identity in enumerate(first)
+            for generation, created_s in self._planned(world, place, identity)
+        ]
+
+    def reserves(self, world: World) -> list[str]:
+        """Account tokens of replacements that exist only if accounts are banned."""
+        if self.replace_after_h is None:
+            return []
+        registration = Registration(self, world)
+        return [
+            registration.replacement_account(place, generation)
+            for place, identity in enumerate(registration.first())
+            for generation in range(1 + sum(1 for _ in self._planned(world, place, identity)), MAX_GENERATIONS + 1)
+        ]
+
+    def _planned(self, world: World, place: int, identity: Identity) -> Iterator[tuple[int, float]]:
+        """Generations that sign up at these seconds if every loss is noticed at once; noticed later, they are fewer."""
+        usable_s = float(identity.created_unix_s - world.start_unix_s)
+        for generation in range(1, MAX_GENERATIONS + 1):
+            lost_s = lost_at_s(self, world, place, generation - 1, usable_s)
+            if self.replace_after_h is None or lost_s + self.replace_after_h * HOUR_S >= world.end_s:
+                return
+            usable_s = lost_s + self.replace_after_h * HOUR_S
+            yield generation, usable_s
 
     def traffic(self, world: World, texts: TextSource) -> list[Iterator[Traced]]:
-        return [unfold(world, texts, self._conversations(world, texts), self.stream(world, "answers"))]
-
-    def _conversations(self, world: World, texts: TextSource) -> Iterator[Conversation]:
         rng = self.stream(world, "relay")
-        identities = self.roster(world)
-        base = self.base_interests(texts)
-        pool = _Pool(self, world, texts, base.around(self.concentration, rng))
-        covers = [base.person(BROAD, rng) for _ in identities] if self.cover_share else []
-        relay = _Relay(self, world, identities, rng)
-        spoken = Speech(texts, self.languages)
-        for number, at_s in enumerate(arrivals(rng, relay.expected_by_hour(), POISSON)):
+        mix = self.mix(world, texts, self.concentration, rng)
+        if world.pool_texts is not None:
+            mix = Interests(world.pool_texts.popularity)
+        pool = Pool(self.name, world.pool_texts or texts, mix, partial(self.stream, world, "pool"))
+        base = self.base_interests(world, texts)
+        covers = [base.person(BROAD, rng) for _ in range(self.accounts)] if self.cover_share else []
+        dispatcher = Dispatcher(self, world, rng)
+        started = self._conversations(world, texts, pool, covers, dispatcher, rng)
+        return [unfold(world, texts, started, self.stream(world, "answers"), dispatcher)]
+
+    def _conversations(
+        self, world: World, texts: TextSource, pool: Pool, covers: list[Interests], dispatcher: Dispatcher,
+        rng: random.Random,
+    ) -> Iterator[Conversation]:  # fmt: skip
+        spoken, harvested = Speech(texts, self.languages), Speech(pool.texts, self.languages)
+        own_texts = pool.texts if pool.texts is not texts else None
+        starts = self._persona_starts(world) if self.personas else self._relay_starts(world, dispatcher, rng)
+        for number, (at_s, place) in enumerate(starts):
             count = turns(rng, self.turns_mean)
-            chosen = relay.choose(at_s, count)
+            chosen = dispatcher.choose(at_s, count) if place is None else place
+            # Before its account has signed up, or while it is being replaced, a persona is silent.
+            if chosen is None or not dispatcher.usable(chosen, at_s):
+                continue
             covered = rng.random() < self.cover_share
-            language = spoken.draw(rng)
+            source = None
             if covered:
+                language = spoken.draw(rng)
                 topic = covers[chosen].draw(rng)
                 index = rng.randrange(texts.size(topic, language))
             else:
+                language, source = harvested.draw(rng), own_texts
                 topic, index = pool.next(rng, language)
             yield Conversation(
-                at_s, identities[chosen], number, topic, language, index, count, self.pause_median_s, covered
-            )
+                at_s, dispatcher.identities[chosen], number, topic, language, index, count, self.pause_median_s,
+                covered, texts=source, place=chosen,
+            )  # fmt: skip
 
+    def _relay_starts(
+        self, world: World, dispatcher: Dispatcher, rng: random.Random
+    ) -> Iterator[tuple[float, int | None]]:
+        for at_s in world.arrivals.starts(rng, dispatcher.expected_by_hour(), POISSON):
+            yield at_s, None
 
-class _Pool:
-    """The prompts to be harvested: random topics of one mix, each prompt once."""
+    def _persona_starts(self, world: World) -> Iterator[tuple[float, int | None]]:
+        return heapq.merge(*(self._persona(world, place) for place in range(self.accounts)))
 
-    def __init__(self, campaign: Campaign, world: World, texts: TextSource, mix: Interests) -> None:
-        self._campaign, self._world, self._texts, self._mix = campaign, world, texts, mix
-        self._orders: dict[tuple[int, str], tuple[Shuffle, int]] = {}
-
-    def next(self, rng: random.Random, language: str) -> tuple[int, int]:
-        # A topic that is used up is passed over; a thousand in a row means that the pool is dry.
-        for _ in range(1_000):
-            topic = self._mix.draw(rng)
-            order, used = self._orders.get((topic, language)) or (self._order(topic, language), 0)
-            if used < order.size:
-                self._orders[topic, language] = (order, used + 1)
-                return topic, order.at(used)
-        raise SettingsError(
-            f"groups.{self._campaign.name}",
-            "the campaign has used every prompt of its pool once",
-            "Give more texts or variants of them, or choose fewer days, accounts or requests_per_day",
-        )
-
-    def _order(self, topic: int, language: str) -> Shuffle:
-        return Shuffle(self._texts.size(topic, language), self._campaign.stream(self._world, "pool", topic, language))
-
-
-class _Relay:
-    """Chooses accounts. Knows load, working hours and who has signed up; nothing of content."""
-
-    def __init__(self, campaign: Campaign, world: World, identities: Sequence[Identity], rng: random.Random) -> None:
-        self._campaign = campaign
-        self._days = world.days
-        self._created_s = [identity.created_unix_s - world.start_unix_s for identity in identities]
-        self._rest_from_h = [rng.randrange(DAY_HOURS) for _ in identities]
-        self._used = [0] * len(identities)
-        self._hour = self._window = -1
-        self._queue: list[tuple[int, int, int]] = []  # (used in this window, when last chosen, account)
-        self._turn_of: list[int] = [0] * len(identities)
-        self._chosen = 0
-
-    def expected_by_hour(self) -> Iterator[float]:
-        """New conversations in each hour: accounts that have signed up by its beginning, each with its rate."""
-        rate = self._campaign.requests_per_day / DAY_HOURS / self._campaign.turns_mean
-        for hour in range(self._days * DAY_HOURS):
-            yield rate * len(self._working(hour)) * DAY_HOURS / (DAY_HOURS - self._campaign.rest_hours)
-
-    def choose(self, at_s: float, load: int) -> int:
-        hour = int(at_s // HOUR_S)
-        if hour != self._hour:
-            self._begin_hour(hour)
-        used, _, account = self._queue[0]
-        self._chosen += 1
-        self._used[account] = used + load
-        self._turn_of[account] = self._chosen
-        heapq.heapreplace(self._queue, self._entry(account))
-        return account
-
-    def _entry(self, account: int) -> tuple[int, int, int]:
-        load = self._used[account] if self._campaign.choice == "least_used" else 0
-        return load, self._turn_of[account], account
-
-    def _begin_hour(self, hour: int) -> None:
-        if hour // self._campaign.window_h != self._window:
-            self._window = hour // self._campaign.window_h
-            self._used = [0] * len(self._used)
-        self._hour = hour
-        self._queue = [self._entry(account) for account in self._working(hour)]
-        heapq.heapify(self._queue)
-
-    def _working(self, hour: int) -> list[int]:
-        rest = self._campaign.rest_hours
-        return [
-            account
-            for account, created_s in enumerate(self._created_s)
-            if created_s <= hour * HOUR_S and (hour - self._rest_from_h[account]) % DAY_HOURS >= rest
-        ]
+    def _persona(self, world: World, place: int) -> Iterator[tuple[float, int | None]]:
+        """When the person whom this account plays would write."""
+        rng = self.stream(world, "persona", place)
+        volume = self.requests_per_day * rng.lognormvariate(-(_PERSONA_SIGMA**2) / 2.0, _PERSONA_SIGMA)
+        zone = TIME_ZONES[pick_weighted(rng, [share for _, share in TIME_ZONES])][0]
+        by_hour = hourly(
+            rng, volume / self.turns_mean, OFFICE if rng.random() < 0.5 else EVENING,
+            start_unix_s=world.start_unix_s, days=world.days, utc_offset_h=zone, day_sigma=0.7,
+        )  # fmt: skip
+        for at_s in world.arrivals.starts(rng, by_hour, BURSTY):
+            yield at_s, place

@@ -43,6 +43,16 @@ TIME_ZONES: Final = (
     (-8, 0.14), (-6, 0.09), (-5, 0.19), (-3, 0.06), (0, 0.11), (1, 0.18), (2, 0.06), (5, 0.08), (8, 0.05), (9, 0.04),
 )  # fmt: skip
 
+# What is left of the evenings of all zones together, as a service with users everywhere sees them.
+WORLD: Final = DayCurve(
+    tuple(
+        sum(share * EVENING.by_hour[(hour + zone) % DAY_HOURS] for zone, share in TIME_ZONES)
+        / sum(share for _, share in TIME_ZONES)
+        for hour in range(DAY_HOURS)
+    ),
+    EVENING.weekend,
+)
+
 # Interarrival gaps of API clients are gamma; the median coefficient of variation over 80 clients of ServeGen is 1.29,
 # which is a shape of 0.6. 1.0 would be a Poisson process.
 BURSTY: Final = 0.6
@@ -74,15 +84,30 @@ def hourly(
 
 def arrivals(rng: random.Random, expected_by_hour: Iterable[float], shape: float) -> Iterator[float]:
     """Seconds from the scenario's start, ascending. ``shape``: see :data:`BURSTY`."""
+
+    def gaps() -> Iterator[float]:
+        while True:
+            yield rng.gammavariate(shape, 1.0 / shape)
+
+    drawn = gaps()
     # The first gap started before the scenario did.
-    wait = rng.gammavariate(shape, 1.0 / shape) * rng.random()
-    for hour, expected in enumerate(expected_by_hour):
+    wait = next(drawn)
+    return renewal(drawn, expected_by_hour, first=wait * rng.random())
+
+
+def renewal(
+    gaps: Iterator[float], expected: Iterable[float], *, first: float, step_s: float = HOUR_S
+) -> Iterator[float]:
+    """Gaps of mean 1 on a clock that runs as fast as the expected arrivals of each step. ``first``: the wait until the
+    first arrival, in mean gaps."""
+    wait = first
+    for step, in_step in enumerate(expected):
         passed = 0.0
-        while wait < expected - passed:
+        while wait < in_step - passed:
             passed += wait
-            yield (hour + passed / expected) * HOUR_S
-            wait = rng.gammavariate(shape, 1.0 / shape)
-        wait -= expected - passed
+            yield (step + passed / in_step) * step_s
+            wait = next(gaps)
+        wait -= in_step - passed
 
 
 def turns(rng: random.Random, mean: float) -> int:

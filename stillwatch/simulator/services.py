@@ -18,12 +18,14 @@ from stillwatch.simulator.group import Behaviour, Group, PerDay, TurnsMean, cond
 from stillwatch.simulator.identity import MODELS, Habits, Identity, own_system_prompt
 from stillwatch.simulator.interests import Interests
 from stillwatch.simulator.population import signed_up
-from stillwatch.simulator.rhythm import EVENING, HOUR_S, POISSON, hourly
+from stillwatch.simulator.rhythm import EVENING, HOUR_S, POISSON, WORLD, hourly
 from stillwatch.simulator.seeds import Shuffle
 from stillwatch.simulator.texts import TextSource
 from stillwatch.verdict import AccountKind
 
 Keys = Annotated[int, Field(ge=1, le=10_000)]
+# Where the users behind the keys live: the day's curve of one region has a night, that of the world hardly.
+Reach = Literal["region", "world"]
 _PRODUCT_FRAME: Final = "Customer message:\n{text}\n\nReply as the product's assistant, at most 120 words."
 
 
@@ -36,6 +38,7 @@ class Saas(Group):
     requests_per_day_per_key: PerDay = 120.0
     # A small concentration means few topics: a product does one thing.
     concentration: Annotated[float, Field(gt=0)] = 6.0
+    reach: Reach = "region"
     turns_mean: TurnsMean = 1.6
 
     def roster(self, world: World) -> list[Identity]:
@@ -44,12 +47,12 @@ class Saas(Group):
         return company_keys(self, world, rng, self.keys, sent, own_system_prompt(rng), _PRODUCT_FRAME)
 
     def traffic(self, world: World, texts: TextSource) -> list[Iterator[Traced]]:
-        product = self.base_interests(texts).around(self.concentration, self.stream(world, "interests"))
+        product = self.mix(world, texts, self.concentration, self.stream(world, "interests"))
         return [_key(self, world, texts, identity, product) for identity in self.roster(world)]
 
 
 class Gateway(Group):
-    """A reseller or an enterprise gateway: many people behind few keys, whose mixes average out."""
+    """An enterprise gateway: many people behind few keys, whose mixes average out."""
 
     label: ClassVar[AccountKind] = "gateway"
     kind: Literal["gateway"] = "gateway"
@@ -57,6 +60,7 @@ class Gateway(Group):
     requests_per_day_per_key: PerDay = 150.0
     # An average over so many people that little is left of each one's interests.
     concentration: Annotated[float, Field(gt=0)] = 400.0
+    reach: Reach = "region"
     turns_mean: TurnsMean = 2.35
 
     def roster(self, world: World) -> list[Identity]:
@@ -64,7 +68,7 @@ class Gateway(Group):
         return company_keys(self, world, self.stream(world, "company"), self.keys, sent, None, None)
 
     def traffic(self, world: World, texts: TextSource) -> list[Iterator[Traced]]:
-        users = self.base_interests(texts).around(self.concentration, self.stream(world, "interests"))
+        users = self.mix(world, texts, self.concentration, self.stream(world, "interests"))
         return [_key(self, world, texts, identity, users) for identity in self.roster(world)]
 
 
@@ -88,7 +92,7 @@ class Evaluation(Group):
 
     def _items(self, world: World, texts: TextSource) -> Iterator[Conversation]:
         identities = self.roster(world)
-        base, language = self.base_interests(texts), texts.languages[0]
+        base, language = self.base_interests(world, texts), texts.languages[0]
         asked = [topic for topic, weight in enumerate(base.weights) if weight > 0]
         orders = {topic: Shuffle(texts.size(topic, language), self.stream(world, "suite", topic)) for topic in asked}
         for day in range(world.days):
@@ -136,7 +140,7 @@ def _key(
 ) -> Iterator[Traced]:
     rng = group.stream(world, identity.account, "behaviour")
     conversations = group.requests_per_day_per_key / group.turns_mean
-    # Users of many places: the day's curve is flatter than a person's; half of it does not sleep.
-    by_hour = hourly(rng, conversations, EVENING, start_unix_s=world.start_unix_s, days=world.days, day_sigma=0.1)
+    curve = WORLD if group.reach == "world" else EVENING
+    by_hour = hourly(rng, conversations, curve, start_unix_s=world.start_unix_s, days=world.days, day_sigma=0.1)
     behaviour = Behaviour(identity, interests, by_hour, POISSON, group.turns_mean, 45.0, {"en": 1.0})
     return conduct(world, texts, behaviour, rng)

@@ -52,6 +52,11 @@ groups = st.lists(
         st.fixed_dictionaries({"kind": st.just("team"), "members": counts}),
         st.fixed_dictionaries({"kind": st.just("saas"), "keys": counts, "turns_mean": st.floats(1, 4)}),
         st.fixed_dictionaries({"kind": st.just("gateway"), "keys": counts}),
+        st.fixed_dictionaries({"kind": st.just("agents"), "count": counts}),
+        st.fixed_dictionaries({"kind": st.just("classroom"), "students": counts, "copies": st.integers(1, 2)}),
+        st.fixed_dictionaries({"kind": st.just("reseller"), "keys": counts, "customers": counts}),
+        st.fixed_dictionaries({"kind": st.just("batch"), "keys": counts, "records": st.integers(10, 40)}),
+        st.fixed_dictionaries({"kind": st.just("ci"), "keys": counts, "runs_mean": st.floats(1, 9)}),
         st.fixed_dictionaries({"kind": st.just("evaluation"), "keys": counts, "suite": st.integers(10, 30)}),
         st.fixed_dictionaries(
             {
@@ -59,7 +64,14 @@ groups = st.lists(
                 "accounts": counts,
                 "cohorts": st.integers(1, 2),
                 "cover_share": st.floats(0, 0.95),
-                "choice": st.sampled_from(["least_used", "round_robin"]),
+                "choice": st.sampled_from(["least_used", "round_robin", "weighted"]),
+                "sticky": st.sampled_from(["conversation", "renewed", "window"]),
+                "sticky_h": st.floats(0.01, 5),
+                "failover_s": st.sampled_from([0.0, 3.0]),
+                "personas": st.booleans(),
+                "linked": st.sampled_from(["strong", "weak", "none"]),
+                "lost_per_day": st.sampled_from([0.0, 0.5]),
+                "replace_after_h": st.sampled_from([None, 1.0]),
                 "rest_hours": st.integers(0, 20),
                 "signup_days_before": st.floats(0, 30),
                 "window_h": st.integers(1, 24),
@@ -91,5 +103,6 @@ def test_any_scenario_gives_good_events_in_order_on_known_accounts(
         assert from_json_line(to_json_line(event)) == parsed == event
         conversations[str(event.attributes["gen_ai.conversation.id"])].add(event.account)
         before = event.time_unix_nano
+        assert event.id not in ids
         ids.add(event.id)
     assert all(len(used) == 1 for used in conversations.values())

@@ -110,7 +110,10 @@ def mixed() -> list[Traced]:
         {"kind": "gateway", "name": "reseller", "keys": 2},
         {"kind": "evaluation", "name": "benchmark"},
         {"kind": "campaign", "name": "hydra", "accounts": 40, "cover_share": 0.2},
-    ]
+        {"kind": "campaign", "name": "heron", "accounts": 15, "linked": "weak", "personas": True, "staggered": True,
+         "sticky": "window", "failover_s": 4},
+        {"kind": "campaign", "name": "strangers", "accounts": 15, "linked": "none", "personas": True},
+    ]  # fmt: skip
     return list(trace(from_map({"name": "mixed", "seed": 3, "days": 2, "groups": groups}), TEXTS))
 
 
@@ -125,6 +128,10 @@ def values_of(mixed: list[Traced]) -> dict[str, dict[bool, Counter[str]]]:
         for name, value in everything.items():
             found[name][attack][repr(value)] += 1
     return found
+
+
+def senders(mixed: list[Traced], name: str, value: str) -> set[str]:
+    return {traced.event.account for traced in mixed if repr(traced.event.attributes.get(name)) == value}
 
 
 # What identifies one account or one request. Values differ by design; formats must not.
@@ -155,6 +162,8 @@ def test_no_value_of_an_attribute_belongs_to_attackers_alone(mixed: list[Traced]
         # A long conversation's turn number can be the longest of all by chance.
         if name == "stillwatch.prompt.turn":
             strangers = {turn for turn in strangers if int(turn) < 20}
+        # Own words in a system prompt are one person's; what several attackers send, honest people send too.
+        strangers = {value for value in strangers if len(senders(mixed, name, value)) > 1}
         assert not strangers, f"{name}: {strangers} is sent by attackers only"
         checked += 1
     assert checked >= 12

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from launch.scenarios import load_scenario
 from stillwatch.errors import SettingsError
 from stillwatch.event import RequestEvent, parse_event
-from stillwatch.simulator import BuiltinTexts, LabelRow, Scenario, from_map, labels, simulate, trace
+from stillwatch.simulator import BuiltinTexts, LabelRow, Prompt, Scenario, from_map, labels, simulate, trace
 from stillwatch.simulator.scenario import KINDS
 from stillwatch.wire import to_json_line
 
@@ -25,7 +25,7 @@ SCENARIOS = sorted((ROOT / "configs" / "scenarios").glob("*.yaml"))
 
 
 def load(name: str) -> Scenario:
-    return from_map(yaml.safe_load((ROOT / "configs" / "scenarios" / f"{name}.yaml").read_text()))
+    return load_scenario(str(ROOT / "configs" / "scenarios" / f"{name}.yaml"))
 
 
 def digest(scenario: Scenario) -> str:
@@ -71,11 +71,48 @@ def test_one_more_group_changes_nothing_for_the_others() -> None:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_every_scenario_in_the_repository_is_good(path: Path) -> None:
-    scenario = from_map(yaml.safe_load(path.read_text()))
+    scenario = load(path.stem)
     assert scenario.name == path.stem
-    rows = labels(scenario)
+    rows = labels(scenario.scaled(0.02) if path.stem == "disclosed" else scenario)
     assert len({row.account for row in rows}) == len(rows)
-    assert {row.kind for row in rows} >= {"user", "team", "saas", "attack"}
+    assert {row.kind for row in rows} >= {"user", "team", "saas"}
+    assert any(row.kind == "attack" for row in rows) is (path.stem != "honest-hard")
+
+
+@pytest.mark.parametrize("name", ["standard-nocover", "standard-cover50", "standard-cover80", "standard-cover90"])
+def test_a_standard_scenario_is_the_honest_world_and_two_campaigns_of_light_users(name: str) -> None:
+    honest = labels(load("honest-hard"))
+    rows = labels(load(name))
+    assert rows[: len(honest)] == honest
+    assert len(honest) >= 2_000
+    assert {row.campaign for row in rows[len(honest) :]} == {"hydra", "heron"}
+    assert {row.kind for row in honest} >= {
+        "user", "team", "agent", "classroom", "saas", "gateway", "reseller", "evaluation", "batch", "ci",
+    }  # fmt: skip
+
+
+def test_the_disclosed_campaign_has_the_accounts_and_requests_that_were_disclosed() -> None:
+    scenario = load("disclosed").scaled(0.004)
+    campaign = [group for group in scenario.groups if group.kind == "campaign"]
+    rows = [row for row in labels(scenario) if row.kind == "attack"]
+    assert len(rows) == pytest.approx(100, rel=0.1)
+    alone = scenario.model_copy(update={"groups": tuple(campaign)})
+    assert sum(1 for _ in simulate(alone, OneText())) == pytest.approx(115_200, rel=0.1)
+
+
+class OneText:
+    """For what depends on times and accounts only."""
+
+    topics, popularity, languages = ("all",), (1.0,), ("en",)
+
+    def size(self, topic: int, language: str) -> int:
+        return 10**9
+
+    def opening(self, topic: int, language: str, index: int) -> Prompt:
+        return Prompt("a question", 100)
+
+    def follow_up(self, topic: int, language: str, index: int, turn: int, pick: int) -> Prompt:
+        return Prompt("more", 100)
 
 
 def test_events_come_in_time_order_inside_the_scenario_with_ids_of_their_own() -> None:
@@ -156,7 +193,7 @@ def group(**changes: Any) -> dict[str, Any]:
         ({**group(), "dyas": 2}, "dyas", "Did you mean days?"),
         (group(cover_shar=0.5), "groups.0.cover_shar", "Did you mean cover_share?"),
         (group(cover_share=1.5), "groups.0.cover_share", "less than 1"),
-        (group(kind="swarm"), "groups.0", "Set kind to one of people, team"),
+        (group(kind="swarm"), "groups.0", "Set kind to one of people, team, agents"),
         (group(accounts="many"), "groups.0.accounts", "integer"),
         (group(cohorts=12), "groups.0", "at most one cohort an account"),
         (group(xyzzy=1), "groups.0.xyzzy", "Known keys: accounts"),
@@ -181,9 +218,15 @@ def test_topics_of_a_group_can_be_chosen_by_pattern() -> None:
         list(trace(from_map(group(topics=["cookery/*"])), texts))
 
 
+COMMON = {"kind", "name", "topics", "copies", "segment"}
+
+
 def test_every_key_of_every_kind_is_documented() -> None:
     text = (ROOT / "docs" / "simulator.md").read_text()
+    assert all(f"`{key}`" in text for key in COMMON | set(Scenario.model_fields))
     for kind, model in KINDS.items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{kind}` "))
-        missing = [key for key in model.model_fields if f"`{key}`" not in row and key not in ("kind", "name", "topics")]
+        if kind == "campaign":  # its relay has a table of its own
+            row += text.partition("### The relay of a `campaign`")[2].partition("###")[0]
+        missing = [key for key in model.model_fields if f"`{key}`" not in row and key not in COMMON]
         assert not missing, f"{kind}: {missing}"
