@@ -110,17 +110,17 @@ class AccountState:
         self._link("parameters", f"{key:08x}")
 
     def _content(self, event: RequestEvent, fingerprint: Fingerprint) -> None:
-        if fingerprint.system:
-            self._link("system", fingerprint.system)
-        if fingerprint.template:
-            self._link("template", fingerprint.template)
+        if fingerprint.system is not None:
+            self._link("system", f"{fingerprint.system:08x}")
+        if fingerprint.template is not None:
+            self._link("template", f"{fingerprint.template:08x}")
         for name in fingerprint.capabilities:
             index = _CAPABILITY_INDEX.get(name)
             if index is not None and self.capabilities[index] < _MAX_COUNT:
                 self.capabilities[index] += 1
         if _HARVEST_MARKERS.intersection(fingerprint.markers):
             self.elicitations += 1
-        sketch = int(fingerprint.sketch, 16)
+        sketch = fingerprint.sketch
         if self.last_sketch is not None:
             similarity = 1.0 - ((self.last_sketch ^ sketch).bit_count() / 64)
             self.coherence_pairs += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice, pairwise
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 Capability = Literal[
     "code", "debug", "math", "logic", "reason", "plan", "tools", "extract", "classify", "summary", "translate",
@@ -168,7 +168,10 @@ def _table(words_by_name: Iterable[tuple[int, str]]) -> dict[bytes, tuple[tuple[
 _CAPABILITY_TABLE: Final = _table((CAPABILITIES.index(name), words) for name, words in _CAPABILITY_WORDS.items())
 _MARKER_TABLE: Final = _table((MARKERS.index(name), words) for name, words in _MARKER_WORDS.items())
 _KNOWN: Final = frozenset(_CAPABILITY_TABLE) | frozenset(_MARKER_TABLE)
-_PAIR_HEADS: Final = frozenset(entry.partition(b" ")[0] for entry in _KNOWN if b" " in entry)
+# First word → second word → entry.
+_PAIRS: Final[dict[bytes, dict[bytes, bytes]]] = {}
+for _words in sorted(entry for entry in _KNOWN if b" " in entry):
+    _PAIRS.setdefault(_words.split(b" ")[0], {})[_words.split(b" ")[1]] = _words
 KEPT_IN_TEMPLATES: Final = (
     INSTRUCTION_WORDS | frozenset(word for entry in _KNOWN for word in entry.split(b" "))
 ) - STOP_WORDS
@@ -177,6 +180,34 @@ KEPT_IN_TEMPLATES: Final = (
 _EDGE_WORDS: Final = 16
 _OWN_LINE_WORDS: Final = 48
 _ENOUGH: Final = 8  # one deciding word at an edge (4 × 2)
+
+
+class _Entry(NamedTuple):
+    """What an entry of the lexicon says."""
+
+    head: bytes  # its first word
+    near: tuple[tuple[int, int], ...]  # (capability, points) where it stands at an edge
+    far: tuple[tuple[int, int], ...]  # and inside the material
+    markers: int  # bits
+
+
+def _entry(words: bytes) -> _Entry:
+    pairs = _CAPABILITY_TABLE.get(words, ())
+    return _Entry(
+        words.partition(b" ")[0],
+        tuple((index, 2 * weight) for index, weight in pairs),
+        tuple((index, weight // 2) for index, weight in pairs if weight > 1),
+        sum(1 << index for index, _ in _MARKER_TABLE.get(words, ())),
+    )
+
+
+_ENTRIES: Final = {words: _entry(words) for words in _KNOWN}
+# By their bits: the first three in the taxonomy's order.
+_FIRST_MARKERS: Final = tuple(
+    tuple(name for place, name in enumerate(MARKERS) if bits >> place & 1)[:MAX_MARKERS]
+    for bits in range(1 << len(MARKERS))
+)
+_CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 
 
 def read(
@@ -191,23 +222,30 @@ def read(
     ending = next((line for line in reversed(lines) if line), ())
     last = ending[-_EDGE_WORDS:] if len(ending) <= _OWN_LINE_WORDS or ending is lines[0] else ()
     edges = {*first, *last}
-    found = _KNOWN.intersection(distinct)
+    found = {*_KNOWN.intersection(distinct)}
     for run in (first, last):
-        pairs = [a + b" " + b for a, b in pairwise(run) if a in _PAIR_HEADS]
-        if pairs:
-            found = found.union(_KNOWN.intersection(pairs))
-    scores = {CAPABILITIES.index(name): points for name, points in cues.items()}
-    marked: set[int] = set()
-    for entry in found:
-        near = entry.partition(b" ")[0] in edges
-        for index, weight in _CAPABILITY_TABLE.get(entry, ()):
-            scores[index] = scores.get(index, 0) + (2 * weight if near else weight // 2)
-        if near:
-            marked.update(index for index, _ in _MARKER_TABLE.get(entry, ()))
-    markers = tuple(MARKERS[index] for index in sorted(marked)[:MAX_MARKERS])
-    ranked = sorted((-points, index) for index, points in scores.items())
-    if not ranked or ranked[0][0] == 0:
-        return ("chat",), markers
-    enough = min(-_ENOUGH, ranked[0][0] * 0.6)
-    chosen = tuple(CAPABILITIES[index] for points, index in ranked[:MAX_CAPABILITIES] if points <= enough)
-    return chosen or (CAPABILITIES[ranked[0][1]],), markers
+        for word, follower in pairwise(run):
+            if word in _PAIRS and follower in _PAIRS[word]:
+                found.add(_PAIRS[word][follower])
+    scores = [0] * len(CAPABILITIES)
+    for name, points in cues.items():
+        scores[_CAPABILITY_INDEX[name]] = points
+    marked = 0
+    for words in found:
+        head, near, far, markers = _ENTRIES[words]
+        if head in edges:
+            marked |= markers
+            for index, points in near:
+                scores[index] += points
+        else:
+            for index, points in far:
+                scores[index] += points
+    told = _FIRST_MARKERS[marked]
+    most = max(scores)
+    if most == 0:
+        return ("chat",), told
+    enough = max(_ENOUGH, most * 0.6)
+    if most < enough:
+        return (CAPABILITIES[scores.index(most)],), told
+    ranked = sorted([(-points, index) for index, points in enumerate(scores) if points >= enough])
+    return tuple([CAPABILITIES[index] for _, index in ranked[:MAX_CAPABILITIES]]), told
