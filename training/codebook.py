@@ -37,11 +37,11 @@ from training.function_words import FUNCTION_WORDS
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-DIMENSIONS: Final = 64
+DIMENSIONS: Final = 160
 MIN_TEXTS: Final = 3  # a word in fewer texts has no company to be known by
 MAX_STEMS: Final = 16_000
 MAX_WEIGHT: Final = 255
-SHARPNESS: Final = 2  # weight = (idf / largest idf) ** SHARPNESS: few telling words decide
+SHARPNESS: Final = 1  # weight = (idf / largest idf) ** SHARPNESS
 INSTRUCTION_SHARE: Final = 0.3
 SOURCE_POWER: Final = 0.5  # a source of n texts counts as n ** 0.5 of them
 GAIN_ROUNDS: Final = 14

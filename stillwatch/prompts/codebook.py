@@ -24,7 +24,7 @@ COARSE: Final = 256
 FINE: Final = 1_024
 CHILDREN: Final = FINE // COARSE
 FORMAT: Final = 2
-MAX_GAIN: Final = 4_096
+MAX_GAIN: Final = 1_024
 UNKNOWN_WEIGHT: Final = 160  # of 255: a word that nobody knows is a rare one or a typing error
 STEM_BYTES: Final = 6  # transfer, transfers, transferring: one topic
 SLOT_BITS: Final = 18
@@ -51,7 +51,7 @@ class Codebook:
             raise SettingsError("codebook", str(fault), "Train it again: python -m training.codebook --help") from fault
 
     def place(self, slot: int) -> tuple[int, int, int]:
-        """(fine cell 0..1023, weight 1..255, gain of that cell 1..4096) of a slot."""
+        """(fine cell 0..1023, weight 1..255, gain of that cell 1..1024) of a slot."""
         cell, weight = self._trained.get(slot) or (((slot * _SPREAD) & 0xFFFF_FFFF) >> 22, UNKNOWN_WEIGHT)
         return cell, weight, self._gains[cell]
 

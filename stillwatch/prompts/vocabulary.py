@@ -8,7 +8,7 @@ memory, in no order, and nothing of it leaves the process.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from stillwatch.lexicon import STOP_WORDS
 from stillwatch.prompts.languages import language_votes
@@ -20,15 +20,8 @@ MAX_CACHED: Final = 16_384
 _MAX_CACHED_BYTES: Final = 40
 
 
-class Word(NamedTuple):
-    """One word's part in the fingerprint."""
-
-    content: bool  # no stop word
-    spread: int  # its bits for the sketch
-    ballot: Ballot
-    languages: int  # its votes
-
-
+# One word's part in the fingerprint: (no stop word, its bits for the sketch, its ballot, its votes for languages).
+Word = tuple[bool, int, Ballot, int]
 _cache: dict[bytes, Word] = {}
 
 
@@ -44,7 +37,7 @@ def forget() -> None:
 
 
 def _learn(word: bytes) -> Word:
-    found = Word(word not in STOP_WORDS, spread(word), ballot(word), language_votes(word))
+    found = (word not in STOP_WORDS, spread(word), ballot(word), language_votes(word))
     if len(word) <= _MAX_CACHED_BYTES:
         # All at once and not the oldest: no bookkeeping on the way of a hit, and what is common is back at once.
         if len(_cache) >= MAX_CACHED:

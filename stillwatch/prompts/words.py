@@ -14,9 +14,10 @@ TAIL_CHARS: Final = 1_024
 MAX_WORDS: Final = 1_024
 
 _LETTERS_ONLY: Final = bytes(c if c >= 128 or 97 <= c <= 122 or c == 10 else 32 for c in range(256))
-_OTHER_PUNCTUATION: Final = ((0x80, 0xBF), (0x2000, 0x206F), (0x3000, 0x303F), (0xFF00, 0xFF20))
+_PUNCTUATION: Final = ((0x80, 0xBF), (0x2000, 0x206F), (0x3000, 0x303F), (0xFF00, 0xFF20))
 # Scripts that are written without spaces; their words are taken as overlapping pairs of characters.
-_UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
+_UNSPACED: Final = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF))
+_RUN: Final = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in _UNSPACED)}]+")
 
 
 def looked_at(text: str) -> str:
@@ -38,16 +39,25 @@ def lines_of(seen: str) -> list[list[bytes]]:
     ['面包', '包店']
     """
     if not seen.isascii():
-        # One replacement for each distinct character costs a fraction of a regular expression over the text.
-        for char in sorted(set(seen)):
-            if char > "\x7f" and any(low <= ord(char) <= high for low, high in _OTHER_PUNCTUATION):
+        # By distinct character: a fraction of what a regular expression over the text costs.
+        beyond = sorted(char for char in set(seen) if char > "\x7f")
+        for char in beyond:
+            if _within(char, _PUNCTUATION):
                 seen = seen.replace(char, " ")
-        if _UNSPACED.search(seen):
-            seen = _UNSPACED.sub(_pairs, seen)
+        if any(_within(char, _UNSPACED) for char in beyond):
+            seen = _RUN.sub(_pairs, seen)
     plain = seen.encode("utf-8", "surrogatepass").translate(_LETTERS_ONLY)
     return [line.split() for line in plain.split(b"\n")]
 
 
+def _within(char: str, ranges: tuple[tuple[int, int], ...]) -> bool:
+    code = ord(char)
+    for low, high in ranges:
+        if low <= code <= high:
+            return True
+    return False
+
+
 def _pairs(run: re.Match[str]) -> str:
     found = run.group()
-    return f" {' '.join(map(str.__add__, found, found[1:])) or found} "
+    return f" {' '.join([first + second for first, second in zip(found, found[1:], strict=False)]) or found} "
