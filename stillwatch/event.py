@@ -95,18 +95,18 @@ _TEXT: Final = frozenset(
         "stillwatch.account.signup", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model",
         "gen_ai.response.model", "gen_ai.output.type", "gen_ai.conversation.id", "error.type", "client.address",
         "user_agent.original", "stillwatch.client.ja4", "stillwatch.prompt.text", "stillwatch.system.text",
-        "stillwatch.fp.version", "stillwatch.fp.sketch", "stillwatch.fp.template", "stillwatch.fp.system",
+        "stillwatch.fp.version", "stillwatch.fp.data",
     }
 )  # fmt: skip
 _NUMBER: Final = frozenset(
     {
         "stillwatch.account.created_unix", "gen_ai.request.temperature", "gen_ai.request.top_p",
         "gen_ai.request.max_tokens", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens",
-        "http.response.status_code", "stillwatch.prompt.turn", "stillwatch.fp.cell", "stillwatch.fp.chars",
+        "http.response.status_code", "stillwatch.prompt.turn",
     }
 )  # fmt: skip
 _BOOL: Final = frozenset({"gen_ai.request.stream"})
-_LIST: Final = frozenset({"gen_ai.response.finish_reasons", "stillwatch.fp.capabilities", "stillwatch.fp.markers"})
+_LIST: Final = frozenset({"gen_ai.response.finish_reasons"})
 _TEXT_OR_NUMBER: Final = frozenset({"stillwatch.client.asn"})
 _EXPECTED: Final = {
     **dict.fromkeys(_TEXT, "text"),

@@ -1,64 +1,50 @@
-"""The fingerprint: what is known of a prompt once its text is gone. Version ``sw0``, made without a model.
+"""The fingerprint: what is known of a prompt once its text is gone. Version ``sw1``.
 
-Pure and deterministic: the same text gives the same fingerprint in every process, on every machine, for ever (a
-golden test holds that). Total: any text is good, also empty, 64 KiB long, or with lone surrogates. Work is bounded:
-only the first ``HEAD_CHARS`` characters are looked at. No text is kept: the fields are a topic cell, hashes, classes
-and a length. Why the cell is made as it is, with the measurements: docs/fingerprint.md.
+Pure and deterministic: the same text gives the same fingerprint in every process, on every machine, for ever (golden
+vectors hold that). Total: any text is good, also empty, 64 KiB long, or with lone surrogates. Work is bounded: only the
+first 3,072 and the last 1,024 characters are looked at. No text is kept: the fields are cells, hashes, classes and a
+length. The algorithm for other languages, the bytes and the measurements: docs/fingerprint.md.
 """
 
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import chain
-from typing import Final, get_args
-
-import numpy as np
+from typing import Final
 
 from stillwatch.event import AttributeValue, RequestEvent
-from stillwatch.lexicon import (
-    INSTRUCTION_WORDS,
-    KEPT_IN_TEMPLATES,
-    MAX_CAPABILITIES,
-    MAX_MARKERS,
-    STOP_WORDS,
-    Capability,
-    Marker,
-    read,
-)
+from stillwatch.fingerprint_wire import decode, encode
+from stillwatch.lexicon import Capability, Marker, read
+from stillwatch.prompts.codebook import CHILDREN, COARSE, FINE
+from stillwatch.prompts.languages import language_of
+from stillwatch.prompts.simhash import settle
+from stillwatch.prompts.skeleton import system_id, template
+from stillwatch.prompts.source_code import code_share
+from stillwatch.prompts.topics import VOTERS, topics_of
+from stillwatch.prompts.vocabulary import known
+from stillwatch.prompts.words import HEAD_CHARS, MAX_WORDS, TAIL_CHARS, lines_of, looked_at
 
-VERSION: Final = "sw0"
-CELLS: Final = 256
-# A prompt's task stands at its beginning or at its end; what lies between is material. Bounds the cost of any prompt.
-HEAD_CHARS: Final = 3_072
-TAIL_CHARS: Final = 1_024
-MAX_WORDS: Final = 1_024
+__all__ = [
+    "CELLS",
+    "FINE_CELLS",
+    "HEAD_CHARS",
+    "TAIL_CHARS",
+    "VERSION",
+    "Fingerprint",
+    "event_fingerprint",
+    "fingerprint",
+]
 
-_NOT_TOPICS: Final = STOP_WORDS | INSTRUCTION_WORDS
-_TOPIC_WORDS: Final = 6  # the first content words: behind them comes material
-_TOPIC_LENGTH: Final = 8  # longer words are not rarer, they are German
-_STEM: Final = 6  # transfer, transfers, transferring: one topic
-_TEMPLATE_LINES: Final = 24
-_TEMPLATE_WORDS: Final = 12  # per line, stop words not counted
-_LONG_SLOT: Final = 3  # so many content words in a row: the rest of the line belongs to what was filled in
-_TEMPLATE_MIN: Final = 2  # fewer instruction words are no skeleton
-
-# Words are kept as UTF-8 bytes: splitting, looking up and hashing bytes costs a fifth of a regular expression's matches.
-_LETTERS_ONLY: Final = bytes(c if c >= 128 or 97 <= c <= 122 or c == 10 else 32 for c in range(256))
-_OTHER_PUNCTUATION: Final = re.compile(r"[\u0080-\u00bf\u2000-\u206f\u3000-\u303f\uff00-\uff20]+")
-# Scripts that are written without spaces; their words are taken as overlapping pairs of characters.
-_UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
-_SLOT: Final = re.compile(r"```.*?(?:```|\Z)|\"[^\"\n]*\"|“[^”\n]*”|https?://\S+", re.DOTALL)
-_OPERATION: Final = re.compile(r"\d\s*[-+*/×÷^=%]\s*[\d(]|\$\d")
-_HEX: Final = re.compile(r"[0-9a-f]+\Z")
-
-_DIGITS: Final = re.compile(r"\d+")
-_PAIR: Final = np.uint64(0x9E3779B1)
-_MIX: Final = tuple(np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9))
-_HALF: Final = np.uint64(32)
+VERSION: Final = "sw1"
+CELLS: Final = COARSE
+FINE_CELLS: Final = FINE
+VERSION_ATTRIBUTE: Final = "stillwatch.fp.version"
+DATA_ATTRIBUTE: Final = "stillwatch.fp.data"
+_MOSTLY_CODE: Final = 0.5
+# The operator first, so that the search skips to the next one; then what stands before it.
+_OPERATION: Final = re.compile(r"[-+*/×÷^=%$](?:(?<=\$)\d|(?:(?<=\d.)|(?<=\d\s.))\s*[\d(])")
+_OPERATION_CHARS: Final = 1_024  # operations are counted in so much of the text; a few decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +53,28 @@ class Fingerprint:
 
     version: str
     cell: int  # topic, 0..255; like next to like
-    sketch: str  # 64-bit SimHash in hexadecimal; near-duplicates differ in few bits
-    template: str | None  # the prompt's skeleton, 32 bits in hexadecimal; `None` where it has none
-    system: str | None  # the system prompt with its digits masked, 32 bits in hexadecimal
+    fine: int  # the same more finely, 0..1023; ``fine >> 2 == cell``
+    topics: tuple[int, ...]  # 1..8 distinct numbers 0..1023 by strength: ``fine``, then hashed words
+    sketch: int  # 64-bit SimHash; near-duplicates differ in few bits
+    template: int | None  # the prompt's skeleton, 32 bits and not 0; `None` where it has none
+    system: int | None  # the system prompt with its digits masked, 32 bits and not 0
     capabilities: tuple[Capability, ...]  # 1..3, strongest first
     markers: tuple[Marker, ...]  # 0..3
     chars: int  # of the whole prompt, not only of the part looked at
+    language: str  # ISO 639-1; `code` when it is mostly source code, `und` when it is not known
+    code_share: float  # 0..1 of what was looked at, in 1/255ths
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """As attributes of a request event; what is absent is left out."""
-        out: dict[str, AttributeValue] = {
-            "stillwatch.fp.version": self.version,
-            "stillwatch.fp.cell": self.cell,
-            "stillwatch.fp.sketch": self.sketch,
-            "stillwatch.fp.capabilities": list(self.capabilities),
-            "stillwatch.fp.chars": self.chars,
-        }
-        if self.template is not None:
-            out["stillwatch.fp.template"] = self.template
-        if self.system is not None:
-            out["stillwatch.fp.system"] = self.system
-        if self.markers:
-            out["stillwatch.fp.markers"] = list(self.markers)
-        return out
+        """As attributes of a request event.
+
+        >>> sorted(fingerprint("Write a poem about otters.").attributes())
+        ['stillwatch.fp.data', 'stillwatch.fp.version']
+        """
+        data = encode(
+            self.topics, self.sketch, self.template, self.system, self.capabilities, self.markers, self.chars,
+            self.language, self.code_share,
+        )  # fmt: skip
+        return {VERSION_ATTRIBUTE: self.version, DATA_ATTRIBUTE: data}
 
 
 def fingerprint(prompt: str, system: str | None = None) -> Fingerprint:
@@ -99,21 +84,19 @@ def fingerprint(prompt: str, system: str | None = None) -> Fingerprint:
     >>> first.capabilities, first.template == fingerprint('Translate "good night" into French.').template
     (('translate',), True)
     """
-    seen = _seen(prompt).lower()
-    lines = _lines(seen)
-    words = list(chain.from_iterable(lines))[:MAX_WORDS]
-    distinct = list(dict.fromkeys(words))
+    seen = looked_at(prompt)
+    lines = lines_of(seen)
+    distinct = list(dict.fromkeys(chain.from_iterable(lines)))[:MAX_WORDS]
+    words = known(distinct)
+    content = [word for word in words if word[0]] or words
+    topics = topics_of([word[2] for word in content[:VOTERS]])
+    share = code_share(seen)
     capabilities, markers = read(lines, distinct, _cues(seen))
+    language = "code" if share > _MOSTLY_CODE else language_of([word[3] for word in words if word[3]])
     return Fingerprint(
-        version=VERSION,
-        cell=_cell(seen, words),
-        sketch=_sketch(distinct),
-        template=_template(_lines(_SLOT.sub(" ", seen)) if _has_slot(seen) else lines),
-        system=_system(system) if system else None,
-        capabilities=capabilities,
-        markers=markers,
-        chars=len(prompt),
-    )
+        VERSION, topics[0] // CHILDREN, topics[0], topics, settle([word[1] for word in content]), template(seen, lines),
+        system_id(system) if system else None, capabilities, markers, min(len(prompt), 0xFFFF_FFFF), language, share,
+    )  # fmt: skip
 
 
 def event_fingerprint(event: RequestEvent) -> Fingerprint | None:
@@ -127,140 +110,28 @@ def event_fingerprint(event: RequestEvent) -> Fingerprint | None:
 
 def _from_attributes(event: RequestEvent) -> Fingerprint | None:
     """Cells and sketches of another version mean something else, so such an event counts as one without."""
-    if event.attributes.get("stillwatch.fp.version") != VERSION:
+    if event.attributes.get(VERSION_ATTRIBUTE) != VERSION:
         return None
-    cell, chars = event.attributes.get("stillwatch.fp.cell"), event.attributes.get("stillwatch.fp.chars")
-    sketch, template = event.text("stillwatch.fp.sketch"), event.text("stillwatch.fp.template")
-    system = event.text("stillwatch.fp.system")
-    capabilities = event.texts("stillwatch.fp.capabilities")
-    markers = event.texts("stillwatch.fp.markers")
-    whole = (
-        type(cell) is int  # a bool is no cell
-        and 0 <= cell < CELLS
-        and type(chars) is int
-        and chars >= 0
-        and _is_hex(sketch, 16)
-        and (template is None or _is_hex(template, 8))
-        and (system is None or _is_hex(system, 8))
-        and 1 <= len(capabilities) <= MAX_CAPABILITIES
-        and set(capabilities) <= set(get_args(Capability))
-        and len(markers) <= MAX_MARKERS
-        and set(markers) <= set(get_args(Marker))
-    )
-    if not whole:
-        return None
-    return Fingerprint(VERSION, cell, sketch, template, system, tuple(capabilities), tuple(markers), chars)  # type: ignore[arg-type]
-
-
-def _is_hex(value: str | None, digits: int) -> bool:
-    return value is not None and len(value) == digits and _HEX.match(value) is not None
-
-
-def _seen(text: str) -> str:
-    return text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
-
-
-def _lines(text: str) -> list[list[bytes]]:
-    """The words of each line, without digits and punctuation."""
-    if not text.isascii():
-        text = _OTHER_PUNCTUATION.sub(" ", text)
-        if _UNSPACED.search(text):
-            text = _UNSPACED.sub(_pairs, text)
-    plain = text.encode("utf-8", "surrogatepass").translate(_LETTERS_ONLY)
-    return [line.split() for line in plain.split(b"\n")]
-
-
-def _pairs(run: re.Match[str]) -> str:
-    found = run.group()
-    return f" {' '.join(map(str.__add__, found, found[1:])) or found} "
+    data = event.attributes.get(DATA_ATTRIBUTE)
+    fields = decode(data) if isinstance(data, str) else None
+    return None if fields is None else Fingerprint(VERSION, fields[0][0] // CHILDREN, fields[0][0], *fields)
 
 
 def _cues(seen: str) -> dict[Capability, int]:
-    """What punctuation says. Cheap looks first: most prompts have none of it."""
+    """What punctuation says. Single characters are looked for first: most prompts have none of it."""
     cues: dict[Capability, int] = {}
-    if "```" in seen or "();" in seen or "def " in seen or "#include" in seen:
+    if (
+        ("(" in seen and ("();" in seen or "def " in seen))
+        or ("`" in seen and "```" in seen)
+        or ("#" in seen and "#include" in seen)
+    ):
         cues["code"] = 8
-    if '{"' in seen or '": ' in seen:
+    if '"' in seen and ('{"' in seen or '": ' in seen):
         cues["struct"] = 6
     if "=" in seen or "$" in seen or "+" in seen or "*" in seen:
-        operations = len(_OPERATION.findall(seen[:1_024]))
+        operations = len(_OPERATION.findall(seen, 0, _OPERATION_CHARS))
         if operations:
             cues["math"] = min(8, 3 * operations)
     if "?" in seen or "？" in seen:
         cues["qa"] = 3
     return cues
-
-
-def _cell(seen: str, words: Sequence[bytes]) -> int:
-    """The longest of the first content words, stemmed by cutting, as a hash: a bucket per salient word."""
-    content: list[bytes] = []
-    for word in words:
-        if word not in _NOT_TOPICS:
-            content.append(word)
-            if len(content) == _TOPIC_WORDS:
-                break
-    if content:
-        topic = max(content, key=lambda word: min(len(word), _TOPIC_LENGTH))[:_STEM]
-    else:
-        topic = b" ".join(words[:3]) or seen.strip()[:_STEM].encode("utf-8", "surrogatepass")
-    return zlib.crc32(topic) % CELLS
-
-
-def _sketch(distinct: Sequence[bytes]) -> str:
-    """SimHash over the distinct words that are not stop words, and over pairs of neighbours among them."""
-    content = [word for word in distinct if word not in STOP_WORDS] or distinct
-    if not content:
-        return "0" * 16
-    single = np.fromiter(map(zlib.crc32, content), dtype="<u8", count=len(content))
-    mixed = np.concatenate((single, single[:-1] * _PAIR + single[1:]))
-    # From 32 bits of CRC, which is linear, to 64 that behave as if they were independent.
-    mixed *= _MIX[0]
-    mixed ^= mixed >> _HALF
-    mixed *= _MIX[1]
-    mixed ^= mixed >> _HALF
-    bits = np.unpackbits(mixed.view(np.uint8).reshape(-1, 8), axis=1)
-    return np.packbits(2 * bits.sum(axis=0, dtype=np.uint16) > len(mixed)).tobytes().hex()
-
-
-def _has_slot(seen: str) -> bool:
-    return '"' in seen or "“" in seen or "```" in seen or "http" in seen
-
-
-def _template(lines: Sequence[Sequence[bytes]]) -> str | None:
-    """The instruction words in their lines, with slots for what stands between them.
-
-    Stop words are no part of it: a slot that is filled with a sentence has some, one that is filled with a name has
-    none. From the second line on, a line of which more than half was filled in is one slot.
-    """
-    skeletons: list[list[bytes]] = []
-    instructions = 0
-    for line in lines:
-        kept: list[bytes] = []
-        filled = run = 0
-        for word in [word for word in line[: 3 * _TEMPLATE_WORDS] if word not in STOP_WORDS][:_TEMPLATE_WORDS]:
-            if word in KEPT_IN_TEMPLATES:
-                kept.append(word)
-                run = 0
-                continue
-            filled, run = filled + 1, run + 1
-            if run == 1:
-                kept.append(b"_")
-            if run == _LONG_SLOT:
-                break
-        told = len(kept) - kept.count(b"_")
-        if skeletons and told < filled:
-            kept, told = [b"_"], 0
-        if kept and (not skeletons or skeletons[-1] != kept):
-            skeletons.append(kept)
-            instructions += told
-            if len(skeletons) == _TEMPLATE_LINES:
-                break
-    if instructions < _TEMPLATE_MIN:
-        return None
-    return blake2b(b"\n".join(b" ".join(kept) for kept in skeletons), digest_size=4).hexdigest()
-
-
-def _system(system: str) -> str:
-    """Dates and counters change in a system prompt while it stays the same one."""
-    masked = _DIGITS.sub("0", _seen(system))
-    return blake2b(f"{len(masked)}\n{masked}".encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()

@@ -46,7 +46,9 @@ _CAPABILITY_WORDS: Final[Mapping[Capability, str]] = {
     " geometry:4 calculus:5 integral:4 derivative:4 probability:4 percentage:3 fraction:3 sum:2 multiply:3 divided:3"
     " triangle:3 polynomial:5 matrix:3 theorem:4 proof:3 prove:4 how_many:4 how_much:3 total:2 times_as:3 average:2"
     " square_root:5 divide:4 subtract:4 add:2 how_long:3 how_far:3 remaining:2 证明:5 题目:3 一共:4 计算:4 数学:5 方程:5 多少:2"
-    " calcular:4 calcula:4 calculer:4 berechne:4 вычисли:5 ecuación:5",
+    " calcular:4 calcula:4 calculer:4 berechne:4 вычисли:5 ecuación:5"
+    " plus:3 minus:3 percent:3 squared:4 cubed:4 multiplied:4 frac:5 sqrt:3 mathbb:5 leq:4 geq:4 cdot:4 infty:5"
+    " ldots:4 integers:2 positive_integer:5 prove_that:5 real_numbers:5 primes:3 modulo:4 perimeter:4 radius:4",
     "logic": "logic:4 logical:3 valid:2 invalid:2 premise:4 premises:4 deduce:4 deductively:5 fallacy:4 puzzle:3"
     " riddle:4 boolean:4 brackets:3 implies:3 contradiction:4 syllogism:5 truth:2 liar:3 lies:2 逻辑:5 推理:3 lógica:4",
     "reason": "reasoning:4 step_by:4 rationale:4 think_through:4 analyze:2 analyse:2 causal:3 infer:3 therefore:2"
@@ -55,16 +57,19 @@ _CAPABILITY_WORDS: Final[Mapping[Capability, str]] = {
     " timeline:3 prioritize:4 workout:2 curriculum:3 budget:2 计划:4 设计:2 规划:5 planificar:5 planifier:5 itinerario:5",
     "tools": "tool:2 tools:2 function_call:5 tool_call:5 tool_use:5 browse:3 search_the:3 execute:3 terminal:3"
     " agent:3 agents:3 autonomous:4 workflow:3 automate:3 available_tools:5 click:2 remind_me:4 set_a:2 book_a:3"
-    " send_an:3 turn_on:3 turn_off:3 play_the:3 call_the:3 create_a_new:2 工具:3",
+    " send_an:3 turn_on:3 turn_off:3 play_the:3 call_the:3 create_a_new:2 工具:3"
+    " reminder:4 reminders:4 alarm:4 timer:4 my_calendar:4 to_my:2 order_me:3",
     "extract": "extract:5 extraction:5 identify:3 identify_the:2 entities:4 entity:3 mentioned:2 find_all:4"
     " highlight:2 parse:3 from_the:1 list_the:2 keywords:3 named:2 提取:5 识别:3 找出:3 extrae:5 extraer:5 extraire:5"
-    " extrahiere:5 извлеки:5",
+    " extrahiere:5 извлеки:5"
+    " list_all:3 names_of:3 pull_out:4 mentioned_in:3 extracting:5",
     "classify": "classify:5 classification:5 categorize:5 category:3 categories:3 label:3 sentiment:5 positive_or:4"
     " which_of:3 identify_which:5 whether_each:4 whether_these:4 these_are:3 each_of:2 spam:3 group_the:3 belongs:3"
     " 分类:5 归类:5 clasifica:5 classer:4 klassifiziere:5 классифицируй:5 sarcastic:3 plausible:3",
     "summary": "summarize:5 summarise:5 summary:5 tldr:5 condense:4 recap:4 main_points:4 key_points:4"
     " key_takeaways:4 in_short:3 abstract:2 shorten:3 总结:5 摘要:5 概括:5 resume:2 resumen:5 résumé:4 résume:5"
-    " zusammenfassung:5 fasse:4 резюмируй:5",
+    " zusammenfassung:5 fasse:4 резюмируй:5"
+    " gist:5 overview:3 outline:3 main_idea:4 one_sentence:3 summarizing:5",
     "translate": "translate:5 translation:5 translated:4 in_spanish:4 in_french:4 in_german:4 to_english:4"
     " to_spanish:4 to_french:4 to_german:4 into_english:4 into_french:4 into_spanish:4 into_chinese:4 in_chinese:3"
     " in_italian:4 do_you_say:3 to_say:4 i_say:3 you_say:3 say_hello:3 say_goodbye:4 翻译:5 翻譯:5 traduce:5 traducir:5"
@@ -75,15 +80,17 @@ _CAPABILITY_WORDS: Final[Mapping[Capability, str]] = {
     "creative": "story:4 poem:5 poetry:5 haiku:5 song:2 lyrics:4 novel:3 fiction:3 fantasy:2 rhyme:4 screenplay:5"
     " short_story:5 fairy:3 verse:3 limerick:5 melody:3 slogan:4 joke:3 character:1 scene:2 dialogue:2 plot:2"
     " style_of:4 write_a:1 blog:2 creative:3 故事:4 诗歌:5 小说:4 写一:2 poema:5 cuento:5 historia:2 poème:5 gedicht:5"
-    " geschichte:2 стих:4",
-    "roleplay": "act_as:5 pretend:4 roleplay:5 you_are:2 persona:3 imagine_you:4 play_the_role:4 role_of:3"
+    " geschichte:2 стих:4"
+    " jokes:4 funny:3 tale:4 sonnet:5 ode:4 ballad:4 rap:3 monologue:5 tagline:5 letter:3 essay:3 speech:3",
+    "roleplay": "act_as:5 pretend:4 roleplay:5 you_are:4 persona:3 imagine_you:4 play_the_role:4 role_of:3"
     " in_character:4 as_if:2 interviewer:3 simulate:3 acting_as:4 my_first:2 扮演:5 假设:2 假装:4 actúa:5 actua:4 imagina:3"
-    " agis:4 spiel:2 представь:4",
+    " agis:4 spiel:2 представь:4"
+    " impersonate:5 your_role:4 the_role:4 perspective_of:4 the_persona:5 the_voice:3 take_on:3 assume_the:3",
     "qa": "what_is:2 what_are:2 who_is:3 who_was:4 when_did:4 where_is:3 which:1 what:1 who:1 where:1 when:1"
     " capital:2 invented:3 famous:2 largest:2 什么:2 谁是:4 哪个:3 qué:2 quién:3 cuál:3 qui:2 quel:2 quelle:2 wer:2 was:0"
     " кто:3",
     "reading": "passage:5 paragraph:3 according_to:4 given_the:1 the_text:3 context:3 the_article:4 this_text:4"
-    " given_this:3 reference_text:5 based_on:2 the_following_passage:4 the_above:2 excerpt:4 根据:3 文章:3 阅读:4 según:3"
+    " given_this:3 reference_text:5 based_on:2 following_passage:4 the_above:2 excerpt:4 根据:3 文章:3 阅读:4 según:3"
     " selon:2",
     "sql": "sql:5 query:3 database:4 sql_table:4 select:2 join:2 postgres:5 postgresql:5 mysql:5 sqlite:5 dataset:3"
     " dataframe:5 csv:3 column:3 columns:3 rows:2 spreadsheet:4 excel:4 schema:2 mongodb:5 数据库:5 数据:3 查询:3 consulta:2",
@@ -95,7 +102,8 @@ _CAPABILITY_WORDS: Final[Mapping[Capability, str]] = {
     " explique:5 expliquez:5 erkläre:5 объясни:5",
     "ideas": "brainstorm:5 ideas:4 suggest:3 suggestions:3 list_of:2 give_me:2 some_good:3 names_for:4 examples_of:3"
     " five:1 ten:1 topics:2 alternatives:3 ways_to:3 things_to:3 come_up:4 生成:2 列出:3 建议:3 点子:5 ideas_for:4 sugiere:4"
-    " idées:4 vorschläge:4",
+    " idées:4 vorschläge:4"
+    " are_some:4 list_some:4 name_some:4 name_a:3 ways_that:3 similar_to:3",
     "advice": "should_i:5 recommend:4 recommendation:4 advice:5 tips:4 how_can:2 how_to:2 best_way:4 help_me:3 my:1"
     " better_at:3 what_should:4 good_place:3 healthy:2 learn:2 start:1 improve_my:4 如何:3 怎么:3 推荐:4 consejos:5"
     " conseils:5 ratschlag:5 посоветуй:5",
@@ -168,7 +176,10 @@ def _table(words_by_name: Iterable[tuple[int, str]]) -> dict[bytes, tuple[tuple[
 _CAPABILITY_TABLE: Final = _table((CAPABILITIES.index(name), words) for name, words in _CAPABILITY_WORDS.items())
 _MARKER_TABLE: Final = _table((MARKERS.index(name), words) for name, words in _MARKER_WORDS.items())
 _KNOWN: Final = frozenset(_CAPABILITY_TABLE) | frozenset(_MARKER_TABLE)
-_PAIR_HEADS: Final = frozenset(entry.partition(b" ")[0] for entry in _KNOWN if b" " in entry)
+# First word → second word → entry.
+_PAIRS: Final[dict[bytes, dict[bytes, bytes]]] = {}
+for _words in sorted(entry for entry in _KNOWN if b" " in entry):
+    _PAIRS.setdefault(_words.split(b" ")[0], {})[_words.split(b" ")[1]] = _words
 KEPT_IN_TEMPLATES: Final = (
     INSTRUCTION_WORDS | frozenset(word for entry in _KNOWN for word in entry.split(b" "))
 ) - STOP_WORDS
@@ -177,6 +188,28 @@ KEPT_IN_TEMPLATES: Final = (
 _EDGE_WORDS: Final = 16
 _OWN_LINE_WORDS: Final = 48
 _ENOUGH: Final = 8  # one deciding word at an edge (4 × 2)
+
+
+# What an entry of the lexicon says: its first word, (capability, points) where it stands at an edge, the same inside the
+# material, and its markers as bits.
+_Points = tuple[tuple[int, int], ...]
+_Entry = tuple[bytes, _Points, _Points, int]
+
+
+def _entry(words: bytes) -> _Entry:
+    pairs = _CAPABILITY_TABLE.get(words, ())
+    near = tuple((index, 2 * weight) for index, weight in pairs)
+    far = tuple((index, weight // 2) for index, weight in pairs if weight > 1)
+    return words.partition(b" ")[0], near, far, sum(1 << index for index, _ in _MARKER_TABLE.get(words, ()))
+
+
+_ENTRIES: Final = {words: _entry(words) for words in _KNOWN}
+# By their bits: the first three in the taxonomy's order.
+_FIRST_MARKERS: Final = tuple(
+    tuple(name for place, name in enumerate(MARKERS) if bits >> place & 1)[:MAX_MARKERS]
+    for bits in range(1 << len(MARKERS))
+)
+_CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 
 
 def read(
@@ -191,23 +224,30 @@ def read(
     ending = next((line for line in reversed(lines) if line), ())
     last = ending[-_EDGE_WORDS:] if len(ending) <= _OWN_LINE_WORDS or ending is lines[0] else ()
     edges = {*first, *last}
-    found = _KNOWN.intersection(distinct)
+    found = {*_KNOWN.intersection(distinct)}
     for run in (first, last):
-        pairs = [a + b" " + b for a, b in pairwise(run) if a in _PAIR_HEADS]
-        if pairs:
-            found = found.union(_KNOWN.intersection(pairs))
-    scores = {CAPABILITIES.index(name): points for name, points in cues.items()}
-    marked: set[int] = set()
-    for entry in found:
-        near = entry.partition(b" ")[0] in edges
-        for index, weight in _CAPABILITY_TABLE.get(entry, ()):
-            scores[index] = scores.get(index, 0) + (2 * weight if near else weight // 2)
-        if near:
-            marked.update(index for index, _ in _MARKER_TABLE.get(entry, ()))
-    markers = tuple(MARKERS[index] for index in sorted(marked)[:MAX_MARKERS])
-    ranked = sorted((-points, index) for index, points in scores.items())
-    if not ranked or ranked[0][0] == 0:
-        return ("chat",), markers
-    enough = min(-_ENOUGH, ranked[0][0] * 0.6)
-    chosen = tuple(CAPABILITIES[index] for points, index in ranked[:MAX_CAPABILITIES] if points <= enough)
-    return chosen or (CAPABILITIES[ranked[0][1]],), markers
+        for word, follower in pairwise(run):
+            if word in _PAIRS and follower in _PAIRS[word]:
+                found.add(_PAIRS[word][follower])
+    scores = [0] * len(CAPABILITIES)
+    for name, points in cues.items():
+        scores[_CAPABILITY_INDEX[name]] = points
+    marked = 0
+    for words in found:
+        head, near, far, markers = _ENTRIES[words]
+        if head in edges:
+            marked |= markers
+            for index, points in near:
+                scores[index] += points
+        else:
+            for index, points in far:
+                scores[index] += points
+    told = _FIRST_MARKERS[marked]
+    most = max(scores)
+    if most == 0:
+        return ("chat",), told
+    enough = max(_ENOUGH, most * 0.6)
+    if most < enough:
+        return (CAPABILITIES[scores.index(most)],), told
+    ranked = sorted([(-points, index) for index, points in enumerate(scores) if points >= enough])
+    return tuple([CAPABILITIES[index] for _, index in ranked[:MAX_CAPABILITIES]]), told

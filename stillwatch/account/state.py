@@ -162,14 +162,14 @@ class AccountState:
     def _content(self, event: RequestEvent, get: Any, fingerprint: Fingerprint) -> None:
         profile = self.profile
         if fingerprint.system is not None:
-            bump(profile.systems, _number(fingerprint.system), TABLES["systems"])
+            bump(profile.systems, fingerprint.system, TABLES["systems"])
         if fingerprint.template is not None:
-            bump(profile.templates, _number(fingerprint.template), TABLES["templates"])
+            bump(profile.templates, fingerprint.template, TABLES["templates"])
         for name in fingerprint.capabilities:
             profile.capabilities[_CAPABILITY_INDEX[name]] += 1
         if not _HARVEST_MARKERS.isdisjoint(fingerprint.markers):
             profile.elicitations += 1
-        sketch = _number(fingerprint.sketch)
+        sketch = fingerprint.sketch
         if self._opens_conversation(get, sketch):
             self._opening(event, fingerprint, sketch)
 
@@ -193,7 +193,7 @@ class AccountState:
         profile = self.profile
         profile.openings += 1
         profile.topics.count(fingerprint.cell, event_half(event.id))
-        topics = tuple(getattr(fingerprint, "topics", (fingerprint.cell,)))[:_TOPICS_REMEMBERED]
+        topics = fingerprint.topics[:_TOPICS_REMEMBERED]
         last = self.last_openings
         if last:
             profile.near_pairs += 1
@@ -289,7 +289,3 @@ def _unpacked(profile: bytes) -> Profile:
 
 def _token(value: str) -> str:
     return f"{crc32(value.encode()):08x}{crc32(value[::-1].encode()):08x}"
-
-
-def _number(value: int | str) -> int:
-    return value if isinstance(value, int) else int(value, 16)

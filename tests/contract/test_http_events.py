@@ -6,6 +6,7 @@ import msgpack
 import pytest
 from http_world import KEYS, World
 
+from stillwatch.fingerprint import event_fingerprint, fingerprint
 from stillwatch.settings import ServeSettings
 from stillwatch.wire import decode_message
 
@@ -80,17 +81,16 @@ async def test_the_text_of_a_prompt_becomes_a_fingerprint_before_the_stream_and_
     [payload] = await stored(world)
     assert b"SECRET" not in payload
     event = decode_message(payload)[0]
-    assert event.attributes["stillwatch.fp.capabilities"] == ["translate"]
-    assert event.attributes["stillwatch.fp.chars"] == len(PROMPT)
+    assert event_fingerprint(event) == fingerprint(PROMPT, "SECRET system")
     assert "SECRET" not in answer.text
 
 
 async def test_a_fingerprint_made_at_the_edge_is_kept_as_it_is(world: World) -> None:
     await world.http.post(
-        "/v1/events", json=world.event("r-1", stillwatch__fp__version="other", stillwatch__fp__cell=7)
+        "/v1/events", json=world.event("r-1", stillwatch__fp__version="other", stillwatch__fp__data="7")
     )
     [payload] = await stored(world)
-    assert decode_message(payload)[0].attributes["stillwatch.fp.cell"] == 7
+    assert decode_message(payload)[0].attributes["stillwatch.fp.data"] == "7"
 
 
 async def test_the_trace_of_the_caller_travels_with_the_events(world: World) -> None:

@@ -180,7 +180,7 @@ async def test_an_id_that_needs_care_in_a_header_is_still_deduplicated(world: Wo
 
 async def test_an_event_of_the_largest_size_is_published_and_a_larger_one_refused_with_its_batch(world: World) -> None:
     def sized(number: int, more: int) -> RequestEvent:
-        names = [f"stillwatch.fp.{name}" for name in ("version", "sketch", "template", "system")]
+        names = ["stillwatch.fp.version", "stillwatch.fp.data", "user_agent.original", "stillwatch.client.ja4"]
         text = {name: "x" * 60_000 for name in names}
         event = RequestEvent("i" * 128 + str(number), "acct", 1_790_000_000_000_000_000, {**text, "client.address": ""})
         fill = MAX_EVENT_BYTES + more - len(encode_event(event)) - 4  # a long string has a longer length

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from stillwatch import names, subjects
 from stillwatch.event import RequestEvent, parse_event
+from stillwatch.fingerprint import event_fingerprint
 from stillwatch.gateway import Enforcer, Publisher, StillwatchMiddleware, hmac_account
 
 SECRET = b"0123456789abcdef"
@@ -128,9 +129,11 @@ async def test_a_call_is_reported_without_its_text(gateway: Gateway) -> None:
     assert answer.json() == ANSWER
     [event] = await gateway.events(1)
     assert event.account == ACCOUNT
-    attributes = dict(event.attributes)
-    assert attributes.pop("stillwatch.fp.sketch")
-    assert attributes == {
+    made = event_fingerprint(event)
+    assert made is not None
+    assert (made.capabilities, made.chars, made.language) == (("creative",), 25, "en")
+    assert made.system is not None
+    assert event.attributes == {
         "client.address": "127.0.0.1",
         "user_agent.original": "sdk/1",
         "gen_ai.operation.name": "chat",
@@ -142,12 +145,7 @@ async def test_a_call_is_reported_without_its_text(gateway: Gateway) -> None:
         "gen_ai.usage.output_tokens": 3,
         "http.response.status_code": 200,
         "stillwatch.prompt.turn": 1,
-        "stillwatch.fp.version": "sw0",
-        "stillwatch.fp.cell": attributes["stillwatch.fp.cell"],
-        "stillwatch.fp.template": attributes["stillwatch.fp.template"],
-        "stillwatch.fp.system": attributes["stillwatch.fp.system"],
-        "stillwatch.fp.capabilities": ["creative"],
-        "stillwatch.fp.chars": 25,
+        **made.attributes(),
     }
 
 

@@ -14,7 +14,6 @@ from stillwatch.fingerprint import (
     HEAD_CHARS,
     TAIL_CHARS,
     VERSION,
-    Fingerprint,
     event_fingerprint,
     fingerprint,
 )
@@ -24,20 +23,8 @@ POEM = "Write a poem about otters."
 SYSTEM = "You are a helpful assistant. Today is 2026-11-23."
 
 
-def bits_apart(first: str, second: str) -> int:
-    return (int(first, 16) ^ int(second, 16)).bit_count()
-
-
-def test_it_is_the_same_for_ever() -> None:
-    """If this fails, every stored fingerprint has lost its meaning: give the new one another version."""
-    assert fingerprint(POEM, SYSTEM) == Fingerprint(
-        version="sw0", cell=209, sketch="a1894bbccf97f599", template="307ad2ae", system="fd75d10c",
-        capabilities=("creative",), markers=(), chars=26,
-    )  # fmt: skip
-    assert fingerprint("把下面的句子翻译成英文：今天天气很好。") == Fingerprint(
-        version="sw0", cell=52, sketch="c6b32649b725d6a4", template=None, system=None,
-        capabilities=("translate",), markers=(), chars=19,
-    )  # fmt: skip
+def bits_apart(first: int, second: int) -> int:
+    return (first ^ second).bit_count()
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "4242"])
@@ -168,12 +155,18 @@ def test_near_duplicates_differ_in_few_bits_and_others_in_many() -> None:
     assert bits_apart(fingerprint(text).sketch, other) >= 20
 
 
-def test_one_topic_falls_into_one_cell() -> None:
-    cells = {
-        fingerprint(prompt).cell
+def test_prompts_on_one_topic_share_a_topic() -> None:
+    found = [
+        set(fingerprint(prompt).topics)
         for prompt in ("transfer money to my savings", "can you transfer 100 dollars", "make a transfer for me please")
-    }
-    assert len(cells) == 1
+    ]
+    assert set.intersection(*found)
+
+
+def test_a_prompt_about_two_things_shares_a_topic_with_prompts_about_each() -> None:
+    both = set(fingerprint("Compare photosynthesis and mitosis.").topics)
+    assert both & set(fingerprint("What is mitosis?").topics)
+    assert both & set(fingerprint("What is photosynthesis?").topics)
 
 
 def test_only_the_beginning_and_the_end_are_looked_at() -> None:
@@ -188,7 +181,8 @@ def test_only_the_beginning_and_the_end_are_looked_at() -> None:
 
 def test_an_empty_prompt_has_a_fingerprint() -> None:
     found = fingerprint("")
-    assert (found.capabilities, found.sketch, found.template, found.chars) == (("chat",), "0" * 16, None, 0)
+    assert (found.capabilities, found.sketch, found.template, found.chars) == (("chat",), 0, None, 0)
+    assert (found.topics, found.language, found.code_share) == ((0,), "und", 0.0)
 
 
 def test_the_edges_fingerprint_is_taken() -> None:
@@ -205,22 +199,20 @@ def test_text_is_fingerprinted_where_the_edge_did_not() -> None:
     assert event_fingerprint(an_event()) is None
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("version", "sw1"), ("version", None), ("cell", 256), ("cell", 1.5), ("cell", True), ("cell", None),
-        ("sketch", "xyz"), ("sketch", "0" * 15), ("sketch", "G" * 16), ("template", "0123"), ("system", "0" * 16),
-        ("capabilities", []), ("capabilities", ["code"] * 4), ("capabilities", ["juggling"]),
-        ("markers", ["asks_money"]), ("markers", ["has_shots"] * 4), ("chars", -1), ("chars", "many"),
-    ],
-)  # fmt: skip
-def test_a_fingerprint_that_is_not_whole_counts_as_none(field: str, value: object) -> None:
-    attributes = {**fingerprint(POEM, SYSTEM).attributes(), f"stillwatch.fp.{field}": value}
+@pytest.mark.parametrize("version", ["sw0", "sw2", "", None])
+def test_a_fingerprint_of_another_version_counts_as_none(version: str | None) -> None:
+    attributes = {**fingerprint(POEM, SYSTEM).attributes(), "stillwatch.fp.version": version}
     event = RequestEvent("r", "a", 1_790_000_000_000_000_000, attributes)  # type: ignore[arg-type]
     assert event_fingerprint(event) is None
     with_text = dataclasses.replace(event, attributes={**attributes, "stillwatch.prompt.text": "hello"})  # type: ignore[arg-type]
     assert event_fingerprint(with_text) == fingerprint("hello")
 
 
-def test_its_version_is_the_first() -> None:
-    assert VERSION == "sw0"
+@pytest.mark.parametrize("data", [None, 7, True, ["x"], "", "A", "A" * 55, "A" * 57, "ü" * 56, "\ud800" * 56])
+def test_a_fingerprint_that_is_no_text_of_its_length_counts_as_none(data: object) -> None:
+    attributes = {"stillwatch.fp.version": VERSION, "stillwatch.fp.data": data}
+    assert event_fingerprint(RequestEvent("r", "a", 1_790_000_000_000_000_000, attributes)) is None  # type: ignore[arg-type]
+
+
+def test_its_version_is_the_second() -> None:
+    assert VERSION == "sw1"

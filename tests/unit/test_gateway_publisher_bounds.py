@@ -12,6 +12,7 @@ from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 from stillwatch.event import RequestEvent, parse_event
+from stillwatch.fingerprint import fingerprint
 from stillwatch.gateway import Publisher
 from stillwatch.gateway.outbox import Queued, admit, envelopes, without_text
 from stillwatch.gateway.publisher import DROP_REASONS
@@ -111,9 +112,8 @@ def test_text_is_gone_before_the_event_is_queued() -> None:
     raw = admitted(event).payload
     assert b"secret" not in raw
     assert b"Bob" not in raw
-    attributes = msgpack.unpackb(raw)["attributes"]
-    assert attributes["stillwatch.fp.version"] == "sw0"
-    assert attributes["stillwatch.fp.capabilities"] == ["translate"]
+    made = fingerprint("Translate 'my secret' into French.", "You are Bob.")
+    assert msgpack.unpackb(raw)["attributes"] == made.attributes()
     assert TEXT in msgpack.unpackb(admitted(event, keep_text=True).payload)["attributes"]
 
 
