@@ -64,7 +64,7 @@ class Kind:
         self.times[event.account].append(event.time_unix_nano)
         self.topics[event.account][cell_of_topic[traced.topic]] += 1
         self.cells[event.account][found.cell] += 1
-        self.sketches.append(int(found.sketch, 16))
+        self.sketches.append(found.sketch)
         self.owners.append(event.account)
 
 

@@ -8,21 +8,26 @@ a robust scale (median and 90 % quantile): a few per cent of attackers among the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from operator import mul
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any, Final
 
 from stillwatch.reference import BINS, MIN_ACCOUNTS, bin_of, quantile
-from stillwatch.signals.base import AccountSignal
+from stillwatch.signals.base import AccountSignal, Family
 
 # Beyond 1 in 10,000 a single signal's reference is thin; below -2 a signal that looks very human must not buy freedom.
 _CLIP: Final = (-2.0, 3.7)
 # k scores of one family are worth k^0.25: their sum has a variance of k^1.5 when they correlate by 0.4 or so.
 _WORTH: Final = (0.0, *(count**-0.75 for count in range(1, 64)))
+# What a campaign can not change without losing its purpose or its cheapness weighs most: what it asks about and when. Form
+# of conversations, wishes about form and parameters are free to change and belong to tools that honest people share. An
+# anomaly without direction (the half-space trees) is shown and not counted.
+_FAMILY_WEIGHT: Final[Mapping[Family, float]] = {
+    "content": 1.0, "rhythm": 1.0, "conversation": 0.5, "harvest": 0.5, "habit": 0.25, "cohort": 0.0,
+}  # fmt: skip
 # An attacker's combined evidence grows with the root of what is seen of it, until the references' resolution ends it.
-_SHIFT_PER_ROOT_CONVERSATION: Final = 0.45
-_MAX_SHIFT: Final = 4.0
+_SHIFT_PER_ROOT_CONVERSATION: Final = 0.3
+_MAX_SHIFT: Final = 3.0
 # Prior odds of 1 to 1,000 that an account is part of a campaign.
 _PRIOR_LOG_ODDS: Final = -math.log(1_000)
 _Z90: Final = NormalDist().inv_cdf(0.9)
@@ -54,22 +59,24 @@ class Combiner:
     """
 
     def __init__(self, signals: Sequence[AccountSignal]) -> None:
-        families = sorted({signal.family for signal in signals})
-        self._family_of = [families.index(signal.family) for signal in signals]
+        families = sorted({signal.family for signal in signals if _FAMILY_WEIGHT[signal.family] > 0})
+        self._family_of = [families.index(s.family) if s.family in families else None for s in signals]
         self._families = len(families)
+        self._weights = [_FAMILY_WEIGHT[family] for family in families]
 
     def __call__(self, z: Sequence[float | None]) -> float | None:
         """``None`` when no signal has an opinion."""
         sums, counts = [0.0] * self._families, [0] * self._families
         for family, score in zip(self._family_of, z, strict=True):
-            if score is not None:
+            if score is not None and family is not None:
                 sums[family] += _CLIP[0] if score < _CLIP[0] else min(score, _CLIP[1])
                 counts[family] += 1
-        spoken = self._families - counts.count(0)
-        if not spoken:
-            return None
-        total: float = sum(map(mul, sums, map(_WORTH.__getitem__, counts)))
-        return total / math.sqrt(spoken)
+        total = square = 0.0
+        for weight, scores, count in zip(self._weights, sums, counts, strict=True):
+            if count:
+                total += weight * scores * _WORTH[count]
+                square += weight * weight
+        return total / math.sqrt(square) if square else None
 
 
 class EvidenceReference:
@@ -114,7 +121,7 @@ def posterior(standard_score: float, conversations: int) -> float:
     conversations says little: an attacker would hardly look like that yet, and there are many light accounts.
 
     >>> [round(posterior(4.0, n), 3) for n in (4, 16, 64)]
-    [0.024, 0.21, 0.733]
+    [0.009, 0.056, 0.453]
     """
     shift = min(_SHIFT_PER_ROOT_CONVERSATION * math.sqrt(conversations), _MAX_SHIFT)
     log_odds = _PRIOR_LOG_ODDS + shift * standard_score - shift * shift / 2

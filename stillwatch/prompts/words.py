@@ -6,6 +6,7 @@ Words are lower-case UTF-8 bytes: splitting, looking up and hashing bytes costs 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Final
 
 # A prompt's task stands at its beginning or at its end; what lies between is material. Bounds the cost of any prompt.
@@ -52,12 +53,9 @@ def lines_of(seen: str) -> list[list[bytes]]:
 
 def _within(char: str, ranges: tuple[tuple[int, int], ...]) -> bool:
     code = ord(char)
-    for low, high in ranges:
-        if low <= code <= high:
-            return True
-    return False
+    return any(low <= code <= high for low, high in ranges)
 
 
 def _pairs(run: re.Match[str]) -> str:
     found = run.group()
-    return f" {' '.join([first + second for first, second in zip(found, found[1:], strict=False)]) or found} "
+    return f" {' '.join([first + second for first, second in pairwise(found)]) or found} "
