@@ -77,7 +77,9 @@ def _row(texts: Sequence[str], owners: Sequence[Sequence[str]]) -> str:
 
 
 def sketches(folder: Path) -> None:
-    print("\n| bits that differ, 5 %, median, 95 % | one word replaced | a sentence appended | another prompt of the set |")
+    print(
+        "\n| bits that differ, 5 %, median, 95 % | one word replaced | a sentence appended | another prompt of the set |"
+    )
     print("|---|---|---|---|")
     for name in ("attack_gsm8k_train", "attack_evolcode", "honest_arena_hard", "honest_hh_harmless"):
         rng = random.Random(3)
@@ -90,7 +92,10 @@ def sketches(folder: Path) -> None:
             replaced.append((made[index] ^ fingerprint(" ".join(words)).sketch).bit_count())
             appended.append((made[index] ^ fingerprint(f"{text} Keep it under forty lines.").sketch).bit_count())
             others.append((made[index] ^ made[rng.randrange(len(made))]).bit_count())
-        columns = ["{:.0f}, {:.0f}, {:.0f}".format(*np.quantile(one, (0.05, 0.5, 0.95))) for one in (replaced, appended, others)]
+        columns = [
+            "{:.0f}, {:.0f}, {:.0f}".format(*np.quantile(one, (0.05, 0.5, 0.95)))
+            for one in (replaced, appended, others)
+        ]
         print(f"| {name} | {' | '.join(columns)} |")
 
 

@@ -45,7 +45,9 @@ def categories(folder: Path) -> Mapping[str, Labelled]:
         every[0].extend(row["text"] for row in found)
         every[1].extend(row["source"] for row in found)
     return {
-        "clinc150, intents": labelled("honest_api_clinc150", lambda row: None if row["topic"] == "oos" else row["topic"]),
+        "clinc150, intents": labelled(
+            "honest_api_clinc150", lambda row: None if row["topic"] == "oos" else row["topic"]
+        ),
         "BIG-Bench Hard, tasks": labelled("honest_bench_bbh", lambda row: row["topic"]),
         "dolly, kinds": labelled("honest_dolly3k", lambda row: row["topic"]),
         "sources of all corpora": every,

@@ -25,7 +25,16 @@ from stillwatch.prompts.topics import VOTERS, topics_of
 from stillwatch.prompts.vocabulary import known
 from stillwatch.prompts.words import HEAD_CHARS, MAX_WORDS, TAIL_CHARS, lines_of, looked_at
 
-__all__ = ["CELLS", "FINE_CELLS", "HEAD_CHARS", "TAIL_CHARS", "VERSION", "Fingerprint", "event_fingerprint", "fingerprint"]
+__all__ = [
+    "CELLS",
+    "FINE_CELLS",
+    "HEAD_CHARS",
+    "TAIL_CHARS",
+    "VERSION",
+    "Fingerprint",
+    "event_fingerprint",
+    "fingerprint",
+]
 
 VERSION: Final = "sw1"
 CELLS: Final = COARSE
@@ -111,7 +120,11 @@ def _from_attributes(event: RequestEvent) -> Fingerprint | None:
 def _cues(seen: str) -> dict[Capability, int]:
     """What punctuation says. Single characters are looked for first: most prompts have none of it."""
     cues: dict[Capability, int] = {}
-    if ("(" in seen and ("();" in seen or "def " in seen)) or ("`" in seen and "```" in seen) or ("#" in seen and "#include" in seen):
+    if (
+        ("(" in seen and ("();" in seen or "def " in seen))
+        or ("`" in seen and "```" in seen)
+        or ("#" in seen and "#include" in seen)
+    ):
         cues["code"] = 8
     if '"' in seen and ('{"' in seen or '": ' in seen):
         cues["struct"] = 6
