@@ -224,16 +224,18 @@ def read(
     ending = next((line for line in reversed(lines) if line), ())
     last = ending[-_EDGE_WORDS:] if len(ending) <= _OWN_LINE_WORDS or ending is lines[0] else ()
     edges = {*first, *last}
-    found = {*_KNOWN.intersection(distinct)}
-    for run in (first, last):
-        for word, follower in pairwise(run):
-            if word in _PAIRS and follower in _PAIRS[word]:
-                found.add(_PAIRS[word][follower])
+    found = _KNOWN.intersection(distinct)
+    beside = {
+        _PAIRS[word][follower]
+        for run in (first, last)
+        for word, follower in pairwise(run)
+        if word in _PAIRS and follower in _PAIRS[word]
+    }
     scores = [0] * len(CAPABILITIES)
     for name, points in cues.items():
         scores[_CAPABILITY_INDEX[name]] = points
     marked = 0
-    for words in found:
+    for words in chain(found, beside):
         head, near, far, markers = _ENTRIES[words]
         if head in edges:
             marked |= markers

@@ -27,16 +27,16 @@ FUNCTION_WORDS: Final[Mapping[str, str]] = {
     "fr": "le la les un une des du de et ou mais ne pas avec pour par sur dans sous est sont était être avoir je tu il"
     " elle nous vous ils elles mon ma mes ce cette ces qui que quoi dont où comment pourquoi aux au en plus très bien"
     " comme moi leur leurs son sa ses peux fais écris donne entre suivant suivante chaque quelle quel votre vos notre"
-    " tout tous sans aussi deux faire",
+    " tout tous sans aussi deux faire quand donc alors si ça quels quelles peut fait",
     "es": "el la los las un una unos unas de del al y o pero no con para por sobre entre es son era ser estar tiene yo tú"
     " él ella nosotros ellos mi mis su sus este esta estos qué cómo cuál cuándo dónde porque más muy también como se lo"
     " que en cada siguiente escribe dame explica puedes hay sin dos me está están le tu esto",
     "pt": "o a os as um uma uns umas de do da dos das no na nos nas ao em e ou mas não com para por é são foi ser está eu"
     " ele ela nós seu sua este esta isso que se como mais muito também qual quais quando onde meu minha escreva você"
-    " pelo pela entre sobre sem dois uma cada",
+    " pelo pela entre sobre sem dois uma cada quem fica às aos dela dele vocês pode posso explique faça crie",
     "it": "il lo la i gli le un uno una di del dello della dei delle e o ma non con per su tra è sono era essere io tu"
     " lui lei noi che chi come perché più molto anche questo questa nel nella nei al alla mi ti si ci da dal dalla scrivi"
-    " cosa quale quali sul sulla mio mia suo sua ogni dove quando",
+    " cosa quale quali sul sulla mio mia suo sua ogni dove quando dammi qualche quanto quanti ho hai siamo fare",
     "nl": "de het een en van in op met voor niet maar uit bij naar is zijn was wordt worden heeft hebben ik jij je hij"
     " zij wij we mijn dat dit die wat wie hoe waarom wanneer om te aan ook nog als dan er over door tussen kan kun schrijf"
     " geef leg deze of geen tot mij heb twee haar",

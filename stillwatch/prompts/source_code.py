@@ -14,6 +14,9 @@ _STARTS: Final = (
 )  # fmt: skip
 _SYMBOLS: Final = b"{}[]()<>=;_|&#@\\/*+\"'`:"
 _MANY_SYMBOLS: Final = 0.12  # of a line's bytes; prose has .01 to .04
+_SOME_LETTERS: Final = 3
+_DENSE_SYMBOLS: Final = 3  # a word in brackets is prose
+_NO_LETTERS: Final = bytes(c for c in range(128) if not 97 <= c <= 122)
 _SOME_SYMBOLS: Final = 2  # beside a beginning that a sentence may have too
 
 
@@ -43,6 +46,10 @@ def code_share(seen: str) -> float:
 def _looks_like_code(text: str) -> bool:
     data = text.encode("utf-8", "surrogatepass")
     symbols = len(data) - len(data.translate(None, _SYMBOLS))
+    begins = text.startswith(_STARTS)
     if symbols < _SOME_SYMBOLS:
-        return text in ("}", "{", ")", "]") or (symbols == 1 and text.endswith(";") and len(text) < 80)
-    return symbols >= _MANY_SYMBOLS * len(data) or text.endswith(_ENDS) or text.startswith(_STARTS)
+        return text in ("}", "{", ")", "]") or (begins and text.endswith(";"))
+    # Without letters it is arithmetic.
+    many = symbols >= max(_DENSE_SYMBOLS, _MANY_SYMBOLS * len(data))
+    dense = many and len(data.translate(None, _NO_LETTERS)) >= _SOME_LETTERS
+    return dense or begins or text.endswith(_ENDS)

@@ -6,7 +6,6 @@ Words are lower-case UTF-8 bytes: splitting, looking up and hashing bytes costs 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Final
 
 # A prompt's task stands at its beginning or at its end; what lies between is material. Bounds the cost of any prompt.
@@ -15,10 +14,9 @@ TAIL_CHARS: Final = 1_024
 MAX_WORDS: Final = 1_024
 
 _LETTERS_ONLY: Final = bytes(c if c >= 128 or 97 <= c <= 122 or c == 10 else 32 for c in range(256))
-_PUNCTUATION: Final = ((0x80, 0xBF), (0x2000, 0x206F), (0x3000, 0x303F), (0xFF00, 0xFF20))
+_OTHER_PUNCTUATION: Final = re.compile(r"[\u0080-\u00bf\u2000-\u206f\u3000-\u303f\uff00-\uff20]+")
 # Scripts that are written without spaces; their words are taken as overlapping pairs of characters.
-_UNSPACED: Final = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF))
-_RUN: Final = re.compile(f"[{''.join(f'{chr(low)}-{chr(high)}' for low, high in _UNSPACED)}]+")
+_UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]+")
 
 
 def looked_at(text: str) -> str:
@@ -40,22 +38,11 @@ def lines_of(seen: str) -> list[list[bytes]]:
     ['面包', '包店']
     """
     if not seen.isascii():
-        # By distinct character: a fraction of what a regular expression over the text costs.
-        beyond = sorted(char for char in set(seen) if char > "\x7f")
-        for char in beyond:
-            if _within(char, _PUNCTUATION):
-                seen = seen.replace(char, " ")
-        if any(_within(char, _UNSPACED) for char in beyond):
-            seen = _RUN.sub(_pairs, seen)
+        seen = _UNSPACED.sub(_pairs, _OTHER_PUNCTUATION.sub(" ", seen))
     plain = seen.encode("utf-8", "surrogatepass").translate(_LETTERS_ONLY)
     return [line.split() for line in plain.split(b"\n")]
 
 
-def _within(char: str, ranges: tuple[tuple[int, int], ...]) -> bool:
-    code = ord(char)
-    return any(low <= code <= high for low, high in ranges)
-
-
 def _pairs(run: re.Match[str]) -> str:
     found = run.group()
-    return f" {' '.join([first + second for first, second in pairwise(found)]) or found} "
+    return f" {' '.join([first + second for first, second in zip(found, found[1:], strict=False)]) or found} "

@@ -10,7 +10,8 @@ import msgpack
 import numpy as np
 import pytest
 
-from benchmarks.fingerprint_cells import accounts, information, lift, simhash_signs, sw0
+from benchmarks.cell_measures import agreement, dealt_out, distance
+from benchmarks.heldout import categories
 from stillwatch.fingerprint import fingerprint
 
 CORPORA = Path(__file__).resolve().parents[3] / "shared" / "corpora"
@@ -51,31 +52,40 @@ def test_few_restaurant_bookings_get_a_capability_that_they_do_not_need(capabili
     assert sum(capability in fingerprint(prompt).capabilities for prompt in prompts) / len(prompts) <= ceiling
 
 
-def test_cells_put_intents_together_better_than_sign_bits_do() -> None:
-    path = CORPORA / "honest_api_clinc150.jsonl.gz"
-    prompts = texts("honest_api_clinc150")
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        topics = [json.loads(line)["topic"] for line in lines]
-    picked = np.random.default_rng(0).permutation(len(prompts))[:3_000]
-    categories = [topics[i] for i in picked]
-    ours, theirs = [sw0(prompts[i]) for i in picked], [simhash_signs(prompts[i]) for i in picked]
-    assert lift(ours, categories) > 2 * lift(theirs, categories) > 2
-    assert information(ours, categories, np.random.default_rng(0)) > 0.15
+def test_cells_and_topics_of_held_out_prompts_tell_what_they_are_about() -> None:
+    if not (CORPORA / "honest_api_clinc150.jsonl.gz").exists():
+        pytest.skip("the corpora do not belong to the project and are not here")
+    prompts, topics = categories(CORPORA)["clinc150, intents"]
+    made = [fingerprint(prompt) for prompt in prompts]
+    nmi, recall, used = agreement([one.cell for one in made], topics)
+    assert nmi > 0.6
+    assert recall > 0.19
+    assert used > 80
+    owners = dealt_out(topics, 80)
+    one, several = distance([[one.cell] for one in made], owners), distance([one.topics for one in made], owners)
+    assert several.ratio > 1.15 * one.ratio > 60
 
 
-def test_nineteen_fingerprints_of_twenty_take_at_most_256_bytes() -> None:
-    prompts = [*texts("honest_arena_hard"), *texts("attack_evolcode")[:1_000], *texts("honest_awesome_prompts")]
-    sizes = [len(msgpack.packb(fingerprint(prompt, "You are a helpful assistant.").attributes())) for prompt in prompts]
-    assert np.quantile(sizes, 0.95) <= 256
+def test_every_fingerprint_takes_less_than_256_bytes() -> None:
+    prompts = [*texts("honest_arena_hard"), *texts("attack_evolcode")[:1_000]]
+    sizes = {len(msgpack.packb(fingerprint(prompt, "You are a helpful assistant.").attributes())) for prompt in prompts}
+    assert sizes == {104}
 
 
 def test_the_measures_tell_perfect_from_random() -> None:
     rng = np.random.default_rng(3)
-    categories = [str(n % 8) for n in range(2_000)]
+    labels = [str(n % 8) for n in range(2_000)]
     perfect = [n % 8 for n in range(2_000)]
     noise = [int(n) for n in rng.integers(0, 256, 2_000)]
-    assert information(perfect, categories, rng) > 0.95
-    assert abs(information(noise, categories, rng)) < 0.05
-    assert lift(noise, categories) == pytest.approx(1.0, abs=0.3)
-    assert accounts(perfect, categories, rng) == 1.0
-    assert accounts(noise, categories, rng) < 0.35
+    assert agreement(perfect, labels) == pytest.approx((1.0, 1.0, 8.0))
+    assert agreement(noise, labels)[1] < 0.2
+    owners = [str(n % 40) for n in range(2_000)]  # each owner's prompts are of one category
+    assert distance([[cell] for cell in perfect], owners).f > 0.8
+    assert abs(distance([[cell] for cell in noise], owners).ratio) < 4
+
+
+def test_dealing_out_gives_every_prompt_an_owner_with_interests() -> None:
+    labels = [str(n % 8) for n in range(4_000)]
+    owners = dealt_out(labels, 20, concentration=1.0)
+    assert len(owners) == len(labels)
+    assert distance([[int(label)] for label in labels], owners).ratio > 20
