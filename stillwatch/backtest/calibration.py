@@ -64,9 +64,9 @@ def calibrate(views: Iterable[tuple[str, Sequence[Signal]]], kinds: Mapping[str,
             if signal.surprise is not None:
                 found[signal.name, kind].append(10.0**-signal.surprise)
     out = []
-    for (signal, kind), p_values in sorted(found.items()):
+    for (name, kind), p_values in sorted(found.items()):
         excess, chance = excess_of_small(p_values)
         counts, _ = np.histogram(p_values, bins=BINS, range=(0.0, 1.0))
         shares = tuple((counts / len(p_values)).tolist())
-        out.append(Calibration(signal, kind, len(p_values), excess, chance, shares))
+        out.append(Calibration(name, kind, len(p_values), excess, chance, shares))
     return out
