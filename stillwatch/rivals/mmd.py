@@ -26,6 +26,8 @@ ACCOUNT_WINDOW: Final = 100
 POOLED_WINDOW: Final = 1_500
 _REFERENCE: Final = 2_000  # vectors; 2 MB
 _REFERENCE_PER_ACCOUNT: Final = 4  # so that no loud account is the norm
+_REFERENCE_LEAST: Final = 200
+_REFERENCE_REQUESTS: Final = 10_000  # after so many requests the reference is what there is
 _NULL_DRAWS: Final = 200
 
 Sample = npt.NDArray[np.float32]  # shape (requests, dimensions)
@@ -118,7 +120,9 @@ class WindowedMmd(Rival):
     def __init__(self, threshold: float | None = None, reference: Sample | None = None, seed: int = 7) -> None:
         super().__init__(threshold)
         self._seed = seed
-        self._reference = Reference(reference, seed) if reference is not None and len(reference) >= 200 else None
+        self._reference = (
+            Reference(reference, seed) if reference is not None and len(reference) >= _REFERENCE_LEAST else None
+        )
         self._head: list[Vector] = []
         self._taken: Counter[str] = Counter()
         # At most 100 vectors an account, in half precision: 50 KB.
@@ -151,7 +155,9 @@ class WindowedMmd(Rival):
         if self._taken[account] < _REFERENCE_PER_ACCOUNT:
             self._taken[account] += 1
             self._head.append(vector)
-        if len(self._head) == _REFERENCE:
+        self._seen += 1
+        enough = self._seen >= _REFERENCE_REQUESTS and len(self._head) >= _REFERENCE_LEAST
+        if len(self._head) == _REFERENCE or enough:
             self._reference = Reference(np.stack(self._head), self._seed)
             self._head = []
 
