@@ -139,12 +139,11 @@ def _curve(name: str, scores: Split, *, enforced: bool) -> str:
     found = area(scores)
     if found is None:
         return ""
-    rates = ((rate, found_at(scores, rate)) for rate in (1e-2, 1e-3, 1e-4))
-    words = ", ".join(
-        f"{'below what ' + str(len(scores.honest)) + ' accounts can show' if share is None else format(share, '.0%')} "
-        f"at {rate:g}"
-        for rate, share in rates
-    )
+    rates = [(rate, share) for rate in (1e-2, 1e-3, 1e-4) if (share := found_at(scores, rate)) is not None]
+    words = ", ".join(f"{share:.0%} at a false positive rate of {rate:g}" for rate, share in rates)
+    words = words or "too few honest accounts for any rate up to 1 in 100"
+    if rates and len(rates) < 3:
+        words += f" ({len(scores.honest):,} honest accounts show no lower rate)"
     caveat = (
         " Accounts that were acted on were refused afterwards, so their scores stand where they stood then: for curves "
         "over the whole time, run with --no-enforce." if enforced else ""
@@ -152,7 +151,7 @@ def _curve(name: str, scores: Split, *, enforced: bool) -> str:
     figure = _figure(plots.roc({name: roc(scores)}, len(scores.honest)), "roc", narrow=True)
     return (
         "<h2>Suspicion of each account, at the end</h2>"
-        f"<p>Attackers found: {words} of honest accounts hit. Area under the curve: {found:.3f}.{caveat}</p>{figure}"
+        f"<p>Attackers found: {words}. Area under the curve: {found:.3f}.{caveat}</p>{figure}"
     )
 
 

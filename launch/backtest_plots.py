@@ -27,13 +27,13 @@ _MAX_CAMPAIGNS: Final = 6
 _MAX_KINDS: Final = 8
 
 
-def to_svg(figure: Figure, name: str) -> str:
-    """``name`` keeps the ids of several plots on one page apart."""
+def to_svg(figure: Figure, name: str, ink: str = "currentColor") -> str:
+    """``name`` keeps the ids of several plots on one page apart; ``ink``: the colour of text and axes."""
     raw = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(raw, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = raw.getvalue().decode()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    text = text[text.index("<svg") :].replace(_INK, ink)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # As wide as the page, never wider; ids are told apart by the plot's name.
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
@@ -42,8 +42,8 @@ def to_svg(figure: Figure, name: str) -> str:
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:
-    ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
-    with mpl.rc_context({**ink, **_SIZE}):
+    style: Any = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
+    with mpl.rc_context(style | _SIZE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **shared)
     for axis in axes.flat:
@@ -75,8 +75,10 @@ def timeline(
         right.plot(hour, np.cumsum([row[1] for row in rows]), color=colour, linewidth=1, linestyle=":",
                    label=f"{name}: sent")  # fmt: skip
         right.plot(hour, np.cumsum([row[2] for row in rows]), color=colour, label=f"{name}: before action")
-    left.set(title="accounts of the campaign acted on", xlabel="hours", ylabel="%", ylim=(0, 102))
-    right.set(title="its requests, cumulative", xlabel="hours", ylim=(0, None))
+    left.set_title("accounts of the campaign acted on", fontsize=9)
+    left.set(xlabel="hours", ylabel="%", ylim=(0, 102))
+    right.set_title("its requests, cumulative", fontsize=9)
+    right.set(xlabel="hours", ylim=(0, None))
     _legend(left, loc="upper left")
     _legend(right, loc="upper left")
     return figure
@@ -114,7 +116,7 @@ def roc(curves: Mapping[str, Sequence[tuple[float, float]]], honest: int) -> Fig
         x = [max(false, floor / 2) for false, _ in points]
         axis.step(x, [100 * true for _, true in points], where="post", color=colour, label=name)
     axis.set_xscale("log")
-    axis.set(xlim=(floor / 2, 1.02), ylim=(0, 102), xlabel=f"honest accounts hit (of {honest:,})",
+    axis.set(xlim=(floor / 2, 1.02), ylim=(0, 102), xlabel=f"share of the {honest:,} honest accounts hit",
              ylabel="attackers found, %")  # fmt: skip
     axis.axvline(floor, color=_INK, linewidth=0.5, linestyle="--", alpha=0.6)
     if len(curves) > 1:

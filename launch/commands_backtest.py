@@ -10,7 +10,6 @@ import csv
 import json
 import sys
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -97,8 +96,10 @@ def _lines(file: Path) -> int:
         raise SettingsError(str(file), "there is no such file", "stillwatch simulate makes one")
     try:
         return count_lines(file)
-    except (EOFError, OSError, zlib.error):
-        return 0  # a damaged end; reading it says so
+    except SettingsError:
+        raise
+    except Exception:
+        return 0  # a damaged file; reading it says so
 
 
 def _good(file: Path, source: Input, advance: Any) -> Iterator[RequestEvent]:
@@ -112,7 +113,10 @@ def _good(file: Path, source: Input, advance: Any) -> Iterator[RequestEvent]:
                 source.reject(file.name, line, event)
             else:
                 yield event
-    except (EOFError, OSError, zlib.error) as error:
+    except SettingsError:
+        raise
+    # Whatever the decompressor or the decoder raises, the good lines before it stand.
+    except Exception as error:
         source.reject(file.name, line + 1, Rejected("undecodable", "", f"the file is damaged from here: {error}"))
 
 

@@ -16,8 +16,6 @@ from stillwatch.event import Rejected, RequestEvent
 from stillwatch.wire import from_json_line, to_json_line
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
-# Bytes that are not UTF-8 reach the parser as lone surrogates, which it rejects by name: one bad line stops no file.
-_BROKEN_BYTES = "surrogateescape"
 
 
 def _opened(path: Path, mode: str) -> IO[str]:
@@ -26,8 +24,8 @@ def _opened(path: Path, mode: str) -> IO[str]:
     if path.name.endswith(".gz"):
         # No time stamp in the header: the same events give the same bytes.
         binary = gzip.GzipFile(path, mode + "b", mtime=0)
-        return io.TextIOWrapper(binary, encoding="utf-8", errors=_BROKEN_BYTES)
-    return path.open(mode, encoding="utf-8", errors=_BROKEN_BYTES)
+        return io.TextIOWrapper(binary, encoding="utf-8")
+    return path.open(mode, encoding="utf-8")
 
 
 def read_events(path: Path) -> Iterator[RequestEvent | Rejected]:

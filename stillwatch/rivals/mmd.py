@@ -125,6 +125,7 @@ class WindowedMmd(Rival):
         )
         self._head: list[Vector] = []
         self._taken: Counter[str] = Counter()
+        self._seen = 0
         # At most 100 vectors an account, in half precision: 50 KB.
         self._windows: dict[str, list[npt.NDArray[np.float16]]] = {}
         self._pool: list[Vector] = []

@@ -1,0 +1,97 @@
+"""The rivals' thresholds, at one false positive in a thousand honest accounts: `python -m benchmarks.thresholds`.
+
+Writes configs/rivals.yaml. Honest traffic of a scenario and seed that no table reports on; a rival's threshold is what
+one account in a thousand exceeds at any hourly tick of a week, so it is a rate per account and week, not per look.
+Rivals differ in nothing else: no constant of theirs is fitted to anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import yaml
+
+from launch.detectors import THRESHOLDS_FILE
+from launch.scenarios import load_scenario
+from stillwatch.backtest import Backtest
+from stillwatch.backtest.curves import NO_OPINION, threshold_at
+from stillwatch.rivals import RIVALS, Rival
+from stillwatch.rivals.mmd import Sample, WindowedMmd, reference_of
+from stillwatch.simulator import Scenario, TextSource, simulate
+
+SCENARIO: Final = "configs/scenarios/rivals-honest.yaml"
+RATE: Final = 1e-3
+_REFERENCE_SEED: Final = 90002
+
+
+def honest_reference(texts: TextSource) -> Sample:
+    """What `mmd` compares with: honest traffic of a seed of its own."""
+    return reference_of(simulate(load_scenario(SCENARIO, _REFERENCE_SEED), texts))
+
+
+def highest_scores(rivals: dict[str, Rival], scenario: Scenario, texts: TextSource) -> dict[str, dict[str, float]]:
+    """Rival -> account -> its highest score at any tick. Every account that sent a request is in it."""
+    highest: dict[str, dict[str, float]] = {name: {} for name in rivals}
+    seen: set[str] = set()
+
+    def note(name: str, rival: Rival) -> None:
+        known = highest[name]
+        for account, score in rival.scores().items():
+            known[account] = max(known.get(account, score), score)
+
+    runs = [
+        Backtest(rival, on_tick=lambda _now, name=name, rival=rival: note(name, rival))  # type: ignore[misc]
+        for name, rival in rivals.items()
+    ]
+    for number, event in enumerate(simulate(scenario, texts)):
+        seen.add(event.account)
+        for run in runs:
+            run.feed(event)
+        if number % 20_000 == 0:
+            print(f"{number:,} events", file=sys.stderr)
+    for run in runs:
+        run.finish()
+    return {name: {a: known.get(a, NO_OPINION) for a in sorted(seen)} for name, known in highest.items()}
+
+
+def main() -> None:
+    from stillwatch.simulator import BuiltinTexts
+
+    parser = argparse.ArgumentParser(description="Set the rivals' thresholds on honest traffic.")
+    parser.add_argument("--out", type=Path, default=Path(THRESHOLDS_FILE))
+    out: Path = parser.parse_args().out
+    texts, scenario = BuiltinTexts(), load_scenario(SCENARIO)
+    reference = honest_reference(texts)
+    rivals: dict[str, Rival] = {
+        name: WindowedMmd(None, reference) if name == WindowedMmd.name else make(None) for name, make in RIVALS.items()
+    }
+    thresholds: dict[str, float] = {}
+    accounts = 0
+    for name, highest in highest_scores(rivals, scenario, texts).items():
+        accounts = len(highest)
+        threshold = threshold_at(np.array(list(highest.values())), RATE)
+        if threshold is None:
+            raise SystemExit(f"{accounts} honest accounts can not show a rate of {RATE:g}: use more")
+        thresholds[name] = float(f"{threshold:.6g}")
+    made = {
+        "made_by": "python -m benchmarks.thresholds",
+        "scenario": SCENARIO,
+        "scenario_sha256": hashlib.sha256(Path(SCENARIO).read_bytes()).hexdigest(),
+        "seed": scenario.seed,
+        "reference_seed": _REFERENCE_SEED,
+        "honest_accounts": accounts,
+        "false_positive_rate": RATE,
+        "versions": {name: rival.version for name, rival in sorted(rivals.items())},
+    }
+    head = "# The rivals' thresholds. Made, not written: see made_by. What a threshold is on stands in each rival's module.\n"
+    out.write_text(head + yaml.safe_dump({"provenance": made, "thresholds": thresholds}, sort_keys=True), "utf-8")
+    print(out.read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    main()
