@@ -37,7 +37,7 @@ def document(results: Results, scenarios: Sequence[str], command: str, drawn: Se
     seeds = max((len(cells) for cells in results.values()), default=0)
     parts = [_HEAD.format(command=command, seeds=seeds)]
     for scenario in scenarios:
-        found = {d: results[scenario, d] for d in DETECTORS if results.get(scenario, d)}
+        found = {d: cells for d in DETECTORS if (cells := results.get((scenario, d), ()))}
         if found:
             parts += _scenario(scenario, found, drawn)
     return "\n".join(parts).rstrip() + "\n"
@@ -220,7 +220,7 @@ def pictures(results: Results, scenarios: Sequence[str]) -> dict[str, str]:
     """File name -> SVG: ROC curves of all detectors and our calibration, of each scenario's first seed."""
     out = {}
     for scenario in scenarios:
-        first = {d: results[scenario, d][0] for d in DETECTORS if (scenario, d) in results and results[scenario, d]}
+        first = {d: cells[0] for d in DETECTORS if (cells := results.get((scenario, d), ()))}
         curves = {d: [(x, y) for x, y in cell["roc"]] for d, cell in first.items() if cell["roc"]}
         if curves:
             honest = next(iter(first.values()))["honest"]

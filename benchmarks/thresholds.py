@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,11 @@ from launch.detectors import THRESHOLDS_FILE
 from launch.scenarios import load_scenario
 from stillwatch.backtest import Backtest
 from stillwatch.backtest.curves import NO_OPINION, threshold_at
+from stillwatch.event import RequestEvent
+from stillwatch.fingerprint import event_fingerprint
 from stillwatch.rivals import RIVALS, Rival
 from stillwatch.rivals.mmd import Sample, WindowedMmd, reference_of
-from stillwatch.simulator import Scenario, TextSource, simulate
+from stillwatch.simulator import BuiltinTexts, Scenario, TextSource, simulate
 
 SCENARIO: Final = "configs/scenarios/rivals-honest.yaml"
 RATE: Final = 1e-3
@@ -48,7 +51,8 @@ def highest_scores(rivals: dict[str, Rival], scenario: Scenario, texts: TextSour
         Backtest(rival, on_tick=lambda _now, name=name, rival=rival: note(name, rival))  # type: ignore[misc]
         for name, rival in rivals.items()
     ]
-    for number, event in enumerate(simulate(scenario, texts)):
+    for number, plain in enumerate(simulate(scenario, texts)):
+        event = _fingerprinted(plain)
         seen.add(event.account)
         for run in runs:
             run.feed(event)
@@ -59,9 +63,13 @@ def highest_scores(rivals: dict[str, Rival], scenario: Scenario, texts: TextSour
     return {name: {a: known.get(a, NO_OPINION) for a in sorted(seen)} for name, known in highest.items()}
 
 
-def main() -> None:
-    from stillwatch.simulator import BuiltinTexts
+def _fingerprinted(event: RequestEvent) -> RequestEvent:
+    """Once for all rivals. The text stays: `mmd` reads it."""
+    found = event_fingerprint(event)
+    return event if found is None else replace(event, attributes={**event.attributes, **found.attributes()})
 
+
+def main() -> None:
     parser = argparse.ArgumentParser(description="Set the rivals' thresholds on honest traffic.")
     parser.add_argument("--out", type=Path, default=Path(THRESHOLDS_FILE))
     out: Path = parser.parse_args().out
