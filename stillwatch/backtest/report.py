@@ -55,7 +55,10 @@ def report(
                 for file, line, why in source.first_rejected or ()
             ],
         },
-        "accounts_acted_on": [_acted(ledger.strongest[account]) for account in sorted(ledger.strongest)],
+        "accounts_acted_on": [
+            {**_acted(action), "first_at_unix_nano": ledger.first_action[account].at_unix_nano}
+            for account, action in sorted(ledger.strongest.items())
+        ],
         "campaigns": [_campaign(campaign) for campaign in detector.campaigns()],
     }
     if labels is not None:
@@ -76,6 +79,7 @@ def _detector(detector: Detector) -> dict[str, Any]:
 
 
 def _acted(action: ActedOn) -> dict[str, Any]:
+    """The strongest action that was taken on the account."""
     return {
         "account": action.account, "action": action.action, "at_unix_nano": action.at_unix_nano,
         "score": action.score, "campaign": action.campaign, "signals": list(action.signals),

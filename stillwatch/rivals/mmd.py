@@ -1,8 +1,8 @@
 """Windowed maximum mean discrepancy against honest traffic (arXiv 2606.05725; Gretton et al. 2012, JMLR 13:723).
 
 Windows of 100 requests an account give the score: the largest of its windows' MMD², in standard errors under honesty.
-Windows of 1,500 requests of everybody, the paper's own setting, say that something is wrong and not who it is; they are
-kept as ``pooled``. The reference is honest traffic when the caller has some, as in the paper; else the first requests
+Windows of 1,500 requests of everybody, the paper's own setting, say that something is wrong and not who it is: one that
+deviates more than one honest window in a thousand is a campaign without members. The reference is honest traffic when the caller has some, as in the paper; else the first requests
 of the traffic itself, where a campaign that is there from the start weakens its own detection.
 
 Embeddings are hashed n-grams here, not bge-small (see ``embedding``). Published power at windows of 100 and attack
@@ -11,16 +11,20 @@ shares of 5 / 10 / 25 %: 1.3 / 4.6 / 76 %; at 1,500: 57 to 61 / 91 to 95 / 100 %
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
 
+from stillwatch.correlation.evidence import e_from_p
 from stillwatch.event import RequestEvent
 from stillwatch.rivals.base import Rival
 from stillwatch.rivals.embedding import Vector, embed
+from stillwatch.verdict import Campaign, Signal
 
 ACCOUNT_WINDOW: Final = 100
 POOLED_WINDOW: Final = 1_500
@@ -29,6 +33,8 @@ _REFERENCE_PER_ACCOUNT: Final = 4  # so that no loud account is the norm
 _REFERENCE_LEAST: Final = 200
 _REFERENCE_REQUESTS: Final = 10_000  # after so many requests the reference is what there is
 _NULL_DRAWS: Final = 200
+_POOLED_P: Final = 1e-3  # by the normal approximation of an honest window's deviation
+_MAX_ALARMS: Final = 100
 
 Sample = npt.NDArray[np.float32]  # shape (requests, dimensions)
 
@@ -129,7 +135,7 @@ class WindowedMmd(Rival):
         # At most 100 vectors an account, in half precision: 50 KB.
         self._windows: dict[str, list[npt.NDArray[np.float16]]] = {}
         self._pool: list[Vector] = []
-        self.pooled: list[float] = []  # of every window of 1,500 requests: deviations from honest traffic
+        self._alarms: list[Campaign] = []
         self._changed: set[str] = set()
 
     def observe(self, event: RequestEvent) -> None:
@@ -149,8 +155,24 @@ class WindowedMmd(Rival):
             window.clear()
         self._pool.append(vector)
         if len(self._pool) == POOLED_WINDOW:
-            self.pooled.append(self._reference.deviation(np.stack(self._pool)))
+            self._judge_pool(self._reference.deviation(np.stack(self._pool)), event.time_unix_nano)
             self._pool.clear()
+
+    def _judge_pool(self, deviation: float, now: int) -> None:
+        p_value = float(norm.sf(deviation))
+        if p_value > _POOLED_P or len(self._alarms) >= _MAX_ALARMS:
+            return
+        words = (
+            f"{POOLED_WINDOW:,} requests of all accounts together are {deviation:.1f} standard deviations away from "
+            "honest traffic; which accounts it comes from is not known"
+        )
+        signal = Signal("pooled_mmd", deviation, (-1.645, 1.645), -math.log10(max(p_value, 1e-300)), words)
+        self._alarms.append(
+            Campaign(f"mmd-{len(self._alarms) + 1}", now, now, (), (signal,), e_from_p(p_value), (), POOLED_WINDOW, 0)
+        )
+
+    def campaigns(self) -> list[Campaign]:
+        return list(self._alarms)
 
     def _gather(self, account: str, vector: Vector) -> None:
         if self._taken[account] < _REFERENCE_PER_ACCOUNT:

@@ -119,6 +119,25 @@ def test_an_account_that_writes_like_nobody_else_deviates_more_than_everybody() 
     assert scores["odd"] > 3 * max(score for account, score in scores.items() if account != "odd")
 
 
+def test_pooled_windows_raise_an_alarm_without_members_when_part_of_the_traffic_changes() -> None:
+    rng = np.random.default_rng(8)
+    honest_words, other_words = [f"word{n}" for n in range(300)], [f"task{n}" for n in range(40)]
+
+    def traffic(requests: int, share: float) -> list[RequestEvent]:
+        pools = [other_words if rng.random() < share else honest_words for _ in range(requests)]
+        texts = [" ".join(rng.choice(pool, 8)) for pool in pools]
+        return [RequestEvent(str(n), f"a{n}", T0, {"stillwatch.prompt.text": text}) for n, text in enumerate(texts)]
+
+    reference = reference_of(traffic(1_200, share=0.0))
+    for share, alarms in ((0.0, 0), (0.25, 1)):
+        rival = WindowedMmd(reference=reference)
+        for event in traffic(1_500, share):
+            rival.observe(event)
+        found = rival.campaigns()
+        assert len(found) == alarms
+        assert all(campaign.members == () for campaign in found)
+
+
 def test_without_a_reference_it_takes_the_first_requests_and_no_account_more_than_four() -> None:
     assert (
         len(reference_of(RequestEvent(str(n), "loud", T0, {"stillwatch.prompt.text": f"t {n}"}) for n in range(50)))
