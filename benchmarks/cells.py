@@ -47,7 +47,9 @@ class Cell:
         """A hash of everything that decides the figures."""
         digest = hashlib.sha256(f"{self.seed}\x1f{self.detector}\x1f{_version(self.detector)}".encode())
         profile, policy = companions(self.scenario)
-        for file in (self.scenario, profile, policy, THRESHOLDS_FILE):
+        # The scenario as it is read: one may extend another file.
+        digest.update(load_scenario(self.scenario, self.seed).model_dump_json().encode())
+        for file in (profile, policy, THRESHOLDS_FILE):
             digest.update(Path(file).read_bytes() if Path(file).is_file() else b"-")
         if self.texts is not None:
             for path in _text_files(self.texts):

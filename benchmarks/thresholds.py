@@ -12,7 +12,7 @@ import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import yaml
@@ -27,8 +27,10 @@ from stillwatch.rivals import RIVALS, Rival
 from stillwatch.rivals.mmd import Sample, WindowedMmd, reference_of
 from stillwatch.simulator import BuiltinTexts, Scenario, TextSource, simulate
 
-SCENARIO: Final = "configs/scenarios/rivals-honest.yaml"
+# Any honest scenario of at least 1,000 accounts does. Its seeds here are no table's.
+SCENARIO: Final = "benchmarks/rivals-honest.yaml"
 RATE: Final = 1e-3
+_SEED: Final = 90001
 _REFERENCE_SEED: Final = 90002
 
 
@@ -72,12 +74,15 @@ def _fingerprinted(event: RequestEvent) -> RequestEvent:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Set the rivals' thresholds on honest traffic.")
     parser.add_argument("--out", type=Path, default=Path(THRESHOLDS_FILE))
-    out: Path = parser.parse_args().out
-    texts, scenario = BuiltinTexts(), load_scenario(SCENARIO)
+    parser.add_argument("--only", choices=sorted(RIVALS), help="a rival that is new or has changed; the others stay")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    texts, scenario = BuiltinTexts(), load_scenario(SCENARIO, _SEED)
     reference = honest_reference(texts)
     rivals: dict[str, Rival] = {
-        name: WindowedMmd(None, reference) if name == WindowedMmd.name else make(None) for name, make in RIVALS.items()
-    }
+        name: WindowedMmd(None, reference) if name == WindowedMmd.name else make(None)
+        for name, make in RIVALS.items() if arguments.only in (None, name)
+    }  # fmt: skip
     thresholds: dict[str, float] = {}
     accounts = 0
     for name, highest in highest_scores(rivals, scenario, texts).items():
@@ -86,7 +91,7 @@ def main() -> None:
         if threshold is None:
             raise SystemExit(f"{accounts} honest accounts can not show a rate of {RATE:g}: use more")
         thresholds[name] = float(f"{threshold:.6g}")
-    made = {
+    made: dict[str, Any] = {
         "made_by": "python -m benchmarks.thresholds",
         "scenario": SCENARIO,
         "scenario_sha256": hashlib.sha256(Path(SCENARIO).read_bytes()).hexdigest(),
@@ -94,10 +99,18 @@ def main() -> None:
         "reference_seed": _REFERENCE_SEED,
         "honest_accounts": accounts,
         "false_positive_rate": RATE,
-        "versions": {name: rival.version for name, rival in sorted(rivals.items())},
     }
+    versions = {name: rival.version for name, rival in rivals.items()}
+    if arguments.only is not None:
+        known = yaml.safe_load(out.read_text("utf-8"))
+        before = dict(known["provenance"])
+        versions = {**before.pop("versions"), **versions}
+        thresholds = {**known["thresholds"], **thresholds}
+        if before != made:
+            raise SystemExit(f"{out} was made on other traffic: make all of it anew, without --only")
     head = "# The rivals' thresholds. Made, not written: see made_by. What a threshold is on stands in each rival's module.\n"
-    out.write_text(head + yaml.safe_dump({"provenance": made, "thresholds": thresholds}, sort_keys=True), "utf-8")
+    body = {"provenance": {**made, "versions": versions}, "thresholds": thresholds}
+    out.write_text(head + yaml.safe_dump(body, sort_keys=True), "utf-8")
     print(out.read_text("utf-8"))
 
 

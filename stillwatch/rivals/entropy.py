@@ -2,7 +2,8 @@
 
 Plain entropy grows with volume, so it is rarefied (Hurlbert 1971, Ecology 52:577): the expected Shannon entropy of
 ``SAMPLE`` conversations drawn without replacement from the account's own. A campaign's accounts draw from a broad pool
-and stand high; so do honest people with broad interests, and no threshold tells the two apart.
+and stand high; so do honest people with broad interests. At strict rates it can not act at all: more than one honest
+account in a thousand asks 32 different things in a row, which is the highest score there is.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from stillwatch.event import RequestEvent
 from stillwatch.fingerprint import event_fingerprint
 from stillwatch.rivals.base import Rival, opens_conversation
 
-SAMPLE: Final = 16  # conversations; a day of a light account
+SAMPLE: Final = 16  # conversations
+# With no more than are drawn, "all different" is common among broad honest people and nothing can stand above it; of
+# twice as many it is rare (1 in 100 at a chance of 1 in 100 that two are about one topic).
+MIN_CONVERSATIONS: Final = 32
 
 
 class TopicEntropy(Rival):
     name = "entropy"
+    version = "2"
 
     def __init__(self, threshold: float | None = None) -> None:
         super().__init__(threshold)
@@ -38,7 +43,8 @@ class TopicEntropy(Rival):
     def _evaluate(self, now_unix_nano: int) -> set[str]:
         changed, self._changed = self._changed, set()
         for account in changed:
-            entropy = rarefied_entropy(self._cells[account])
+            counts = self._cells[account]
+            entropy = rarefied_entropy(counts) if counts.total() >= MIN_CONVERSATIONS else None
             if entropy is not None:
                 self._score[account] = entropy
         return changed
