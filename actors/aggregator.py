@@ -9,21 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
 
 from actors.spans import MAX_LINKS, parent_and_links, remote_context, traceparent_of
 from stillwatch.aggregator import AggregatorCore
+from stillwatch.decisions import Decider
 from stillwatch.errors import NotFound
 from stillwatch.names import SPAN_EVALUATE, SPAN_REVOKE
-from stillwatch.policy import BlastRadius, Population, decide_account, decide_campaign, revocation_of
+from stillwatch.policy import revocation_of
 from stillwatch.ports import AggregatorStatus, AuditEntry, AuditLog, Clock, RevocationStore, VerdictLog
-from stillwatch.revocation import Revocation
 from stillwatch.settings import Policy, Settings
 from stillwatch.summary import decode_report
-from stillwatch.verdict import AccountScore, Action, Campaign, Verdict, strength
+from stillwatch.verdict import AccountScore, Campaign, Verdict
 
 log = logging.getLogger("stillwatch.aggregator")
 
@@ -42,11 +42,9 @@ class AggregatorPorts:
 
 class Aggregator:
     def __init__(self, settings: Settings, policy: Policy, ports: AggregatorPorts) -> None:
-        self._settings, self._policy, self._ports = settings, policy, ports
+        self._settings, self._ports = settings, ports
         self._core = AggregatorCore(settings.detection)
-        self._config_sha256 = settings.config_sha256(policy)
-        self._blast = BlastRadius(policy)
-        self._acted: dict[str, dict[str, Action]] = {}  # campaign -> account -> strongest action ever taken
+        self._decider = Decider(policy, settings.config_sha256(policy))
         self._alerts: dict[str, AccountScore] = {}
         self._traceparents: dict[str, None] = {}
         self._changed = False
@@ -81,20 +79,11 @@ class Aggregator:
                 for campaign in await self._ports.verdicts.campaigns():
                     self._core.recall(campaign)
                 for revocation in await self._ports.revocations.list():
-                    self._note_acted(revocation)
+                    self._decider.remember(revocation)
                 return
             except Exception as error:
                 log.warning("could not read campaigns and revocations back yet: %s", error)
                 await asyncio.sleep(_RETRY_S)
-
-    def _note_acted(self, revocation: Revocation) -> None:
-        if revocation.dry_run or revocation.verdict is None:
-            return
-        # Account verdicts (no campaign) are kept under "", so that each acts once too.
-        acted = self._acted.setdefault(revocation.campaign or "", {})
-        for account in revocation.accounts:
-            if account not in acted or strength(acted[account]) < strength(revocation.action):
-                acted[account] = revocation.action
 
     async def _reconcile(self) -> None:
         """Mends what a crash left half done among the revocations, and removes the keys of expired ones."""
@@ -135,34 +124,24 @@ class Aggregator:
                 await self._act_on(campaign)
             alerts, self._alerts = self._alerts, {}
             for score in alerts.values():
-                verdict = decide_account(score, self._policy, self._core.last_seen_unix_nano, self._config_sha256)
-                known = self._acted.setdefault("", {})
-                if verdict is not None and score.account not in known:
-                    known[score.account] = verdict.action
+                verdict = self._decider.on_score(score, self._core.last_seen_unix_nano)
+                if verdict is not None:
+                    self._decider.taken(verdict)
                     await self._carry_out(verdict)
 
     async def _act_on(self, campaign: Campaign) -> None:
-        members = [self._core.table.summary_of(member.account) for member in campaign.members]
-        verification = {s.account: s.verification for s in members if s is not None and s.verification is not None}
-        acted = self._acted.setdefault(campaign.id, {})
-        population = Population(len(self._core.table), verification, acted)
-        now = self._core.last_seen_unix_nano
-        for verdict in decide_campaign(campaign, self._policy, population, now, self._config_sha256):
+        for verdict in self._decider.on_campaign(campaign, self._core.table, self._core.last_seen_unix_nano):
             await self._carry_out(verdict)
-            for account in verdict.members:
-                acted[account] = verdict.action
+            self._decider.taken(verdict)
             self._core.acted(campaign.id, verdict.action)
 
     async def _carry_out(self, verdict: Verdict) -> None:
         """Publish, limit, enforce, audit: in this order, so that nothing is enforced that was not announced."""
         clock = self._ports.clock
-        if verdict.mode == "enforce" and strength(verdict.action) > 0:
-            limit = self._blast.admit(verdict, len(self._core.table), clock.monotonic_s())
-            if limit is not None:
-                self._suppressed += len(verdict.members)
-                log.error("blast radius: %s held back (%s); review it and revoke by hand", verdict.id, limit)
-                reason = f"held back, blast radius: {limit}. {verdict.reason}"
-                verdict = replace(verdict, mode="shadow", reason=reason)
+        verdict, limit = self._decider.limited(verdict, len(self._core.table), clock.monotonic_s())
+        if limit is not None:
+            self._suppressed += len(verdict.members)
+            log.error("blast radius: %s held back (%s); review it and revoke by hand", verdict.id, limit)
         with self._ports.tracer.start_as_current_span(SPAN_REVOKE, kind=SpanKind.PRODUCER) as span:
             span.set_attribute("messaging.system", "nats")
             span.set_attribute("messaging.operation.name", "publish")

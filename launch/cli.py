@@ -12,7 +12,7 @@ from typing import Final
 
 import typer
 
-from launch import commands_data, commands_operate, commands_run
+from launch import commands_backtest, commands_data, commands_operate, commands_run
 from stillwatch.errors import Conflict, NotFound, StillwatchError, Unavailable
 
 _EXIT_CODES: Final[tuple[tuple[type[StillwatchError], int], ...]] = ((Unavailable, 3), (NotFound, 4), (Conflict, 5))
@@ -30,6 +30,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     commands_run.demo,
     commands_data.simulate,
     commands_data.replay,
+    commands_backtest.backtest,
     commands_operate.score,
     commands_operate.explain,
     commands_operate.campaigns,

@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import numpy as np
+from factories import T0, a_summary, topic_counts
+
+from launch.settings import load_policy
+from stillwatch.correlation.linkage import LinkageIndex
+from stillwatch.correlation.table import AccountTable
+from stillwatch.decisions import Decider
+from stillwatch.policy import revocation_of
+from stillwatch.settings import PolicyLimits
+from stillwatch.verdict import AccountScore, Campaign, Member, Signal
+
+SIGNAL = Signal("homogeneity", 0.0, (0.01, 0.05), 8.0, "they are fed from one pool")
+POLICY = load_policy("configs/policies/demo.yaml")
+
+
+def a_campaign(e_value: float = 1e6, accounts: int = 2) -> Campaign:
+    members = tuple(Member(f"a{number}", 0.999, 100, 9_000) for number in range(accounts))
+    return Campaign("c-1", 1, 2, members, (SIGNAL,), e_value, ("signup=x",), 100, 9_000)
+
+
+def a_table(accounts: int = 10, **known: str) -> AccountTable:
+    table = AccountTable(1_000, LinkageIndex(100))
+    counts = topic_counts(np.random.default_rng(1), np.full(256, 1 / 256), 20)
+    for number in range(accounts):
+        table.put(a_summary(f"a{number}", counts, **known))  # type: ignore[arg-type]
+    return table
+
+
+def test_what_was_carried_out_is_not_decided_again() -> None:
+    decider, table = Decider(POLICY, "sha"), a_table()
+    first = decider.on_campaign(a_campaign(), table, T0)
+    assert [verdict.action for verdict in first] == ["revoke"]
+    for verdict in first:
+        decider.taken(verdict)
+    assert decider.on_campaign(a_campaign(), table, T0) == []
+
+
+def test_what_was_decided_but_not_carried_out_is_decided_again() -> None:
+    decider, table = Decider(POLICY, "sha"), a_table()
+    assert decider.on_campaign(a_campaign(), table, T0) == decider.on_campaign(a_campaign(), table, T0) != []
+
+
+def test_a_stronger_action_is_news() -> None:
+    decider, table = Decider(POLICY, "sha"), a_table()
+    for verdict in decider.on_campaign(a_campaign(e_value=2_000), table, T0):
+        decider.taken(verdict)
+    assert [verdict.action for verdict in decider.on_campaign(a_campaign(), table, T0)] == ["revoke"]
+
+
+def test_what_an_earlier_life_revoked_is_not_decided_again() -> None:
+    table = a_table()
+    (verdict,) = Decider(POLICY, "sha").on_campaign(a_campaign(), table, T0)
+    revocation = revocation_of(verdict, "enforce", 1, None)
+    assert revocation is not None
+    decider = Decider(POLICY, "sha")
+    decider.remember(revocation)
+    assert decider.on_campaign(a_campaign(), table, T0) == []
+
+
+def test_verification_known_to_the_table_makes_the_action_milder() -> None:
+    (verdict,) = Decider(POLICY, "sha").on_campaign(a_campaign(), a_table(verification="contract"), T0)
+    assert verdict.action == "challenge"
+
+
+def test_beyond_the_blast_radius_a_verdict_becomes_shadow_and_says_which_limit() -> None:
+    policy = POLICY.model_copy(update={"limits": PolicyLimits(max_share_of_active_accounts=0.1)})
+    decider = Decider(policy, "sha")
+    (verdict,) = decider.on_campaign(a_campaign(), a_table(), T0)
+    limited, limit = decider.limited(verdict, active_accounts=10, now_s=0.0)
+    assert limit is not None
+    assert limit in limited.reason
+    assert limited == replace(verdict, mode="shadow", reason=limited.reason)
+
+
+def test_a_score_is_decided_once() -> None:
+    decider = Decider(POLICY, "sha")
+    score = AccountScore("a1", 0.9, "severe", "observe", (SIGNAL,), None, T0, 100)
+    verdict = decider.on_score(score, T0)
+    assert verdict is not None
+    decider.taken(verdict)
+    assert decider.on_score(score, T0) is None
