@@ -114,8 +114,8 @@ def balanced_clusters(points: Floats, mass: Floats, count: int, rng: np.random.G
         empty = np.flatnonzero(held == 0)
         centres[empty] = points[rng.choice(len(points), len(empty))]
         centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
-    nearest = (points @ centres.T - bias).argmax(axis=1)
-    return nearest.astype(np.int64)
+    closest: Ints = (points @ centres.T - bias).argmax(axis=1).astype(np.int64)
+    return closest
 
 
 def even_gains(
