@@ -108,13 +108,14 @@ def balanced_clusters(points: Floats, mass: Floats, count: int, rng: np.random.G
     for _ in range(rounds):
         nearest = (points @ centres.T - bias).argmax(axis=1)
         members = sp.csr_matrix((mass, (nearest, np.arange(len(points)))), shape=(count, len(points)))
-        centres = members @ points
+        centres = np.asarray(members @ points)
         held = np.asarray(members.sum(axis=1)).ravel()
         bias += 0.03 * np.log((held + 1e-3 * held.mean()) / held.mean())
         empty = np.flatnonzero(held == 0)
         centres[empty] = points[rng.choice(len(points), len(empty))]
         centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
-    return (points @ centres.T - bias).argmax(axis=1)
+    closest: Ints = (points @ centres.T - bias).argmax(axis=1).astype(np.int64)
+    return closest
 
 
 def even_gains(
@@ -144,7 +145,8 @@ def even_gains(
 
 
 def scaled(gains: Floats) -> npt.NDArray[np.uint16]:
-    return np.clip(np.rint(gains / gains.max() * MAX_GAIN), 1, MAX_GAIN).astype(np.uint16)
+    whole: Floats = np.clip(np.rint(gains / gains.max() * MAX_GAIN), 1, MAX_GAIN)
+    return whole.astype(np.uint16)
 
 
 def pack(tables: Mapping[str, npt.NDArray[Any]], provenance: Mapping[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ Words are lower-case UTF-8 bytes: splitting, looking up and hashing bytes costs 
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
@@ -45,4 +46,4 @@ def lines_of(seen: str) -> list[list[bytes]]:
 
 def _pairs(run: re.Match[str]) -> str:
     found = run.group()
-    return f" {' '.join([first + second for first, second in zip(found, found[1:], strict=False)]) or found} "
+    return f" {' '.join([first + second for first, second in itertools.pairwise(found)]) or found} "

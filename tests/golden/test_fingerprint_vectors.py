@@ -18,9 +18,9 @@ VECTORS = Path(__file__).with_name("fingerprint_sw1.json")
 if __name__ == "__main__":
     sys.path[:0] = [str(VECTORS.parents[2]), str(VECTORS.parents[1] / "support")]
 
-from prompts_of_ours import golden_texts, repeated  # noqa: E402
+from prompts_of_ours import golden_texts, repeated
 
-from stillwatch.fingerprint import VERSION, fingerprint  # noqa: E402
+from stillwatch.fingerprint import VERSION, fingerprint
 
 
 def vector(piece: str, chars: int, system: str | None) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_the_data_file_holds_numbers_only() -> None:
             "slots": "uint32", "cells": "uint16", "weights": "uint8", "gains": "uint16", "provenance": "uint8",
         }  # fmt: skip
         assert 1 <= file["gains"].min() <= file["gains"].max() == MAX_GAIN
-        assert 1 <= file["weights"].min()
+        assert file["weights"].min() >= 1
 
 
 @pytest.mark.parametrize("data", [b"", b"PK nonsense", _DATA.read_bytes()[:2_000]])
@@ -91,8 +91,8 @@ def test_training_is_reproducible_and_depends_on_the_seed() -> None:
 
     rng = random.Random(5)
     corpus = Corpus()
-    for number in range(1_200):
-        words = [b"s%dw%d" % (number % 4, rng.randrange(400)) for _ in range(12)]
+    for number in range(600):
+        words = [b"s%dw%d" % (number % 4, rng.randrange(120)) for _ in range(12)]
         slots, lengths = features([word.translate(bytes.maketrans(b"0123456789", b"abcdefghij")) for word in words])
         corpus.slots.append(slots)
         corpus.lengths.append(lengths)
