@@ -19,9 +19,9 @@ from stillwatch.simulator.identity import (
     DAY_S,
     Identity,
     Tier,
-    agent_prompt,
     habits,
     popular_agent,
+    system_prompt,
     verification,
 )  # fmt: skip
 from stillwatch.simulator.interests import BROAD, FOCUSED, Interests
@@ -138,7 +138,7 @@ class Agents(Group):
             rng = self.stream(world, index, "identity")
             tier: Tier = "developer" if rng.random() < 0.7 else "plus"
             person = individual(world, rng, self.name, index, self.label, tier, signed_up(world, rng))
-            out.append(replace(person, client=client, habits=habits(rng, client), system=agent_prompt(client)))
+            out.append(replace(person, client=client, habits=habits(rng, client), system=system_prompt(rng, client)))
         return out
 
     def traffic(self, world: World, texts: TextSource) -> list[Iterator[Traced]]:

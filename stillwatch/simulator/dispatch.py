@@ -83,8 +83,9 @@ class Dispatcher:
 
     def refused(self, conversation: Conversation) -> bool:
         self._unstick(conversation)
-        at_s = conversation.at_s
-        if at_s >= self._lost_s[conversation.place]:
+        at_s, place = conversation.at_s, conversation.place
+        # Its account was lost, or was replaced while the conversation was open.
+        if at_s >= self._lost_s[place] or self.identities[place] is not conversation.identity:
             return True
         return self._world.banned(conversation.identity.account, self._world.unix_nano(at_s))
 

@@ -230,10 +230,6 @@ def popular_agent(market: Market) -> Client:
     return next(client for client in market.clients if client.surface == "tool")
 
 
-def agent_prompt(client: Client) -> str:
-    return _TOOL_PROMPTS[client.user_agent]
-
-
 def own_system_prompt(rng: random.Random) -> str:
     """One of some millions: two people seldom have the same."""
     fields = rng.choice(tuple(SECTORS.values()))
