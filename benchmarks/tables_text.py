@@ -16,10 +16,15 @@ from stillwatch.backtest.ours import NAME
 Results = Mapping[tuple[str, str], Sequence[dict[str, Any]]]  # (scenario, detector) -> its cells, one a seed
 _GREY: Final = "#7d7d7d"  # readable on white and on black, where a picture can not ask the page
 
+_PICTURES: Final = {
+    "roc": "Attackers found against honest accounts hit, at the end of the traffic, first seed, nobody refused:",
+    "calibration": "P(p ≤ t) of our signals on honest accounts, first seed; below the diagonal is conservative:",
+}
+
 _HEAD: Final = """# Results: every detector on the same events
 
-Made by `{command}`; nothing in this file is written by hand, the sentences on who is better included. Cells are the
-median over {seeds} seed(s), in brackets the smallest and the largest. All traffic is simulated (docs/simulator.md), or
+Made by `{command}`.
+No figure in this file is written by hand, the sentences on who is better included. Cells are the median over {seeds} seed(s), in brackets the smallest and the largest. All traffic is simulated (docs/simulator.md), or
 semi-synthetic where real prompts are used: such figures rank methods and bound what is possible, they are no field rates.
 
 - **Found** is the share of attackers above the score that so many honest accounts exceed, nobody being refused. With n
@@ -61,7 +66,10 @@ def _scenario(name: str, found: Mapping[str, Sequence[dict[str, Any]]], drawn: S
     out += _stopped_table(found)
     out += _kinds_table(found, days)
     out += _better(found, days, [rate for rate in RATES if rate not in missing])
-    out += [f"![{picture}](pictures/{picture})\n" for picture in drawn if picture.endswith(f"-{name}.svg")]
+    out += [
+        f"{words}\n\n![{words}](pictures/{picture})\n"
+        for kind, words in _PICTURES.items() if (picture := f"results-{kind}-{name}.svg") in drawn
+    ]  # fmt: skip
     out += _calibration_table(found)
     return out
 
@@ -166,15 +174,18 @@ def _better(found: Mapping[str, Sequence[dict[str, Any]]], days: Sequence[int], 
         ("requests leaked", leaked, False, _percent),
         ("honest accounts acted on", honest_hit, False, lambda v: f"{v:.0f}"),
     ]
-    lines = []
+    lines, told_apart = [], False
     for title, getter, more_is_better, words in figures:
         ours = _median([getter(cell) for cell in found[NAME]])
         if ours is None:
             continue
         for rival, cells in found.items():
             theirs = _median([getter(cell) for cell in cells])
+            told_apart |= theirs != ours
             if rival != NAME and theirs is not None and (theirs > ours if more_is_better else theirs < ours):
                 lines.append(f"- {title}: **{rival}** {_number(theirs, words)}, ours {_number(ours, words)}")
+    if not told_apart:
+        return ["All detectors are equal in every figure: this scenario tells nobody apart.\n"]
     if not lines:
         return ["No rival's median is better than ours in any of these figures.\n"]
     return ["Where a rival is better than ours (medians):\n", "\n".join(lines) + "\n"]

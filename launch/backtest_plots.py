@@ -109,18 +109,19 @@ def distributions(scores: Split) -> Figure:
 
 def roc(curves: Mapping[str, Sequence[tuple[float, float]]], honest: int) -> Figure:
     """``honest`` accounts: false positive rates below one of them can not be seen, and the axis ends there."""
-    figure, axes = _figure(4.6, 3.2)
+    several = len(curves) > 1
+    figure, axes = _figure(6.6 if several else 4.6, 3.2)
     axis = axes[0, 0]
     floor = 1 / max(honest, 1)
     for (name, points), colour in zip(curves.items(), SERIES[1:] + SERIES[:1], strict=False):
         x = [max(false, floor / 2) for false, _ in points]
-        axis.step(x, [100 * true for _, true in points], where="post", color=colour, label=name)
+        axis.step(x, [100 * true for _, true in points], where="post", color=colour, label=name, linewidth=1.2)
     axis.set_xscale("log")
     axis.set(xlim=(floor / 2, 1.02), ylim=(0, 102), xlabel=f"share of the {honest:,} honest accounts hit",
              ylabel="attackers found, %")  # fmt: skip
     axis.axvline(floor, color=_INK, linewidth=0.5, linestyle="--", alpha=0.6)
-    if len(curves) > 1:
-        _legend(axis, loc="upper left")
+    if several:  # beside the curves: where they run is not known before
+        _legend(axis, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 

@@ -43,8 +43,15 @@ def test_a_rival_that_is_better_is_named_with_both_figures_and_one_that_is_not_i
 
 
 def test_where_no_rival_is_better_it_says_that() -> None:
-    results = {("s", "stillwatch"): [a_cell(0.5)], ("s", "volume"): [a_cell(0.5)]}
+    results = {("s", "stillwatch"): [a_cell(0.5)], ("s", "volume"): [a_cell(0.2)]}
     assert "No rival's median is better" in document(results, ["s"], "c", [])
+
+
+def test_a_scenario_in_which_all_are_equal_is_no_victory() -> None:
+    results = {("s", "stillwatch"): [a_cell(0.0)], ("s", "volume"): [a_cell(0.0)]}
+    text = document(results, ["s"], "c", [])
+    assert "tells nobody apart" in text
+    assert "No rival" not in text
 
 
 def test_rates_below_the_resolution_are_left_out_and_said() -> None:
