@@ -47,7 +47,7 @@ class Prada(Rival):
         if name not in by_class and len(by_class) >= _MAX_CLASSES:
             name = ""
         earlier = by_class.setdefault(name, deque(maxlen=_MAX_QUERIES))
-        sketch = int(found.sketch, 16)
+        sketch = found.sketch
         if earlier:
             nearest = min((sketch ^ other).bit_count() for other in earlier)
             self._distances.setdefault(event.account, deque(maxlen=_MAX_DISTANCES)).append(nearest)
