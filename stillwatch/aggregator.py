@@ -15,6 +15,7 @@ import numpy as np
 
 from stillwatch.campaigns import OpenCampaign, describe, recalled
 from stillwatch.correlation.attribution import MIN_CONVERSATIONS, members_of
+from stillwatch.correlation.conduct import Conduct
 from stillwatch.correlation.evidence import e_bh
 from stillwatch.correlation.homogeneity import heterogeneity
 from stillwatch.correlation.linkage import Key, LinkageIndex
@@ -69,12 +70,19 @@ class AggregatorCore:
         population = Population.of(self.table, self._honest(eligible))
         if population is None:
             return []
-        for key, slots in self._due(eligible):
-            found = examine_group(self.table, slots, self.table.kin(slots), population, self._settings)
+        conduct = Conduct(*self.table.conduct(), population.by_volume)
+        groups = self._groups(eligible)
+        conduct.learn(self.table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups)
+        for key, slots in self._due(groups):
+            found = examine_group(self.table, slots, self.table.kin(slots), population, conduct, self._settings)
             self._tested_at[key] = int(self.table.conversations(slots).sum())
             if found is not None:
-                self._judge(key, found, population)
-        return [changed for campaign in self._campaigns.values() if (changed := self._refresh(campaign, population))]
+                self._judge(key, found, population, conduct)
+        return [
+            changed
+            for campaign in self._campaigns.values()
+            if (changed := self._refresh(campaign, population, conduct))
+        ]
 
     def _honest(self, eligible: Slots) -> Slots:
         """Known campaigns do not define what is normal."""
@@ -86,23 +94,29 @@ class AggregatorCore:
         members = [slot for slot in slots if slot is not None]
         return eligible[~np.isin(eligible, np.array(members, dtype=np.int64))]
 
-    def _due(self, eligible: Slots) -> list[tuple[Key, Slots]]:
-        """Groups that are big enough, rare enough, and have news since they were last tested."""
+    def _groups(self, eligible: Slots) -> list[tuple[Key, Slots]]:
+        """Groups that are big enough and rare enough, with the accounts that have data."""
         position = {int(slot): index for index, slot in enumerate(eligible)}
-        due = []
+        out = []
         for key, shared in self._links.groups(self._settings.min_group_accounts):
             if len(shared) > max(_MAX_SHARE * len(self.table), self._settings.min_group_accounts):
                 continue
             slots = np.array(sorted((s for s in shared if s in position), key=position.__getitem__), dtype=np.int64)
-            if len(slots) < self._settings.min_group_accounts:
-                continue
+            if len(slots) >= self._settings.min_group_accounts:
+                out.append((key, slots))
+        return out
+
+    def _due(self, groups: list[tuple[Key, Slots]]) -> list[tuple[Key, Slots]]:
+        """Those that have news since they were last tested."""
+        due = []
+        for key, slots in groups:
             conversations = int(self.table.conversations(slots).sum())
             grown = conversations >= _RETEST_GROWTH * self._tested_at.get(key, 0)
             if grown and conversations >= self._settings.min_group_conversations:
                 due.append((key, slots))
         return due
 
-    def _judge(self, key: Key, found: GroupTest, population: Population) -> None:
+    def _judge(self, key: Key, found: GroupTest, population: Population, conduct: Conduct) -> None:
         self.tests += 1
         level = self._settings.false_discovery_level
         if found.e_value < 1 / level:
@@ -117,7 +131,7 @@ class AggregatorCore:
         if known is not None:
             known.add_evidence(key, found, self._accounts(found.kept))
             # Its members beyond this group are known at once: the next group of the same pool is then recognised.
-            self._find_members(known, population)
+            self._find_members(known, population, conduct)
 
     def _same(self, test: GroupTest) -> OpenCampaign | None:
         """The known campaign that this group is another side of: common accounts, or one pool for both."""
@@ -137,12 +151,13 @@ class AggregatorCore:
     def _accounts(self, slots: Slots) -> frozenset[str]:
         return frozenset(self.table.summary(int(slot)).account for slot in slots)
 
-    def _find_members(self, campaign: OpenCampaign, population: Population) -> None:
-        concentration = campaign.best.concentration
-        campaign.members = members_of(campaign.core, campaign.keys, concentration, self.table, self._links, population)
+    def _find_members(self, campaign: OpenCampaign, population: Population, conduct: Conduct) -> None:
+        campaign.members = members_of(
+            campaign.core, campaign.keys, campaign.best.concentration, self.table, self._links, population, conduct
+        )
 
-    def _refresh(self, campaign: OpenCampaign, population: Population) -> Campaign | None:
-        self._find_members(campaign, population)
+    def _refresh(self, campaign: OpenCampaign, population: Population, conduct: Conduct) -> Campaign | None:
+        self._find_members(campaign, population, conduct)
         return campaign.update(describe(campaign, self.table, self.last_seen_unix_nano))
 
     # -- questions ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from stillwatch.correlation.attribution import ListedMember
+from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.table import AccountTable
@@ -135,17 +136,19 @@ def _growth(campaign: OpenCampaign, now: int, members: int, requests: int) -> tu
 def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
     best = campaign.best
     views = sorted({view for view, _ in campaign.keys})
+    behaviour = () if best.conduct is None else (_behaviour(best.conduct),)
     return (
         Signal(
             "homogeneity", best.f, best.normal_f, -float(np.log10(max(best.p_value, 1e-300))),
             f"the topics of these {best.tested_accounts} accounts differ by F = {best.f:.4f}; matched sets of other accounts "
             f"differ by {best.normal_f[0]:.4f} to {best.normal_f[1]:.4f}. Accounts that differ by nothing are fed from "
-            f"one pool (p = {best.p_value:.1e}, tested on requests that did not propose the group)",
+            f"one pool (p = {best.p_value:.1e}); what they asked about did not propose the group",
         ),
         Signal(
             "pool_breadth", best.breadth, None, None,
             f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job covers few",
         ),
+        *behaviour,
         Signal(
             "capability_coverage", float(capabilities), None, None,
             f"together they asked for {capabilities} of {len(CAPABILITIES)} capabilities",
@@ -154,4 +157,13 @@ def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
             "linkage", float(len(campaign.keys)), None, None,
             f"they were proposed by {len(campaign.keys)} shared values ({', '.join(views)}); sharing alone is no evidence",
         ),
+    )  # fmt: skip
+
+
+def _behaviour(found: GroupConduct) -> Signal:
+    return Signal(
+        "conduct", found.mean, found.normal, -float(np.log10(max(found.p_value, 1e-300))),
+        f"they are active at hours and with an evenness that lie {found.mean:+.1f} standard deviations from honest accounts "
+        f"of like volume, on average; other groups that share something: {found.normal[0]:+.1f} to {found.normal[1]:+.1f} "
+        f"(p = {found.p_value:.1e})",
     )  # fmt: skip

@@ -11,10 +11,13 @@ from dataclasses import astuple, dataclass
 import msgpack
 
 from stillwatch.account import AccountState
+from stillwatch.cohort import Cohort
 from stillwatch.errors import SnapshotIncompatible
+from stillwatch.signals import daily_dispersion, inter_arrival, quiet_hours
 from stillwatch.verdict import AccountScore
 
-_FORMAT = 1
+_FORMAT = 2
+_NO_COHORT = Cohort()  # these signals need none
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class AccountSummary:
     capabilities: int  # bit k: capability k was asked for
     links: tuple[tuple[str, str], ...]
     cells: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
+    # Behaviour in time: share of requests in the quietest hours, unevenness of pauses, of days. `None` = too young.
+    conduct: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 def summarise(state: AccountState, partition: int) -> AccountSummary:
@@ -51,6 +56,11 @@ def summarise(state: AccountState, partition: int) -> AccountSummary:
         capabilities=sum(1 << index for index, count in enumerate(state.profile.capabilities) if count),
         links=tuple(state.shared_values()),
         cells=state.profile.topics.halves(),
+        conduct=(
+            quiet_hours.SIGNAL.value(state, _NO_COHORT),
+            inter_arrival.SIGNAL.value(state, _NO_COHORT),
+            daily_dispersion.SIGNAL.value(state, _NO_COHORT),
+        ),
     )
 
 

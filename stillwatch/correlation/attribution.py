@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from stillwatch.correlation.conduct import Conduct
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.membership import Vector, confidence, log_likelihood_ratio, prior_log_odds
 from stillwatch.correlation.nulls import Population, Slots
@@ -38,7 +39,7 @@ class ListedMember:
 
 def members_of(
     core_accounts: Collection[str], keys: Collection[Key], concentration: float, table: AccountTable,
-    links: LinkageIndex, population: Population,
+    links: LinkageIndex, population: Population, conduct: Conduct,
 ) -> tuple[ListedMember, ...]:  # fmt: skip
     """Surest first. Candidates are the core and the accounts that share one of ``keys``, the values under which a group
     has passed. For each value its own accounts tell how many of them are members (a mixture of two kinds); an account
@@ -51,14 +52,16 @@ def members_of(
     told = set(map(int, table.with_at_least(MIN_CONVERSATIONS)))
     sharing = [links.sharing(key) & told for key in sorted(keys)]
     slots = np.array(sorted(core.union(*sharing), key=lambda slot: table.summary(slot).account), dtype=np.int64)
-    pool = table.counts(sorted(core)).sum(axis=0)
+    core_slots = np.array(sorted(core), dtype=np.int64)
+    pool = table.counts(core_slots).sum(axis=0)
 
     def ratio_of(accounts: Slots) -> Vector:
         inside = np.isin(accounts, list(core))
-        return log_likelihood_ratio(table.counts(accounts), pool, population.mixture, concentration, inside=inside)
+        content = log_likelihood_ratio(table.counts(accounts), pool, population.mixture, concentration, inside=inside)
+        return content + conduct.log_ratio(accounts, core_slots)
 
     ratio = ratio_of(slots)
-    kin = table.kin(np.array(sorted(core), dtype=np.int64))
+    kin = table.kin(core_slots)
     honest = population.by_volume[~np.isin(population.by_volume, np.concatenate([slots, kin]))][-_MAX_HONEST:]
     known = float(np.quantile(ratio_of(honest), _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
     ratio = ratio - max(known, 0.0)

@@ -90,5 +90,5 @@ def honest_beside(
     totals = counts.sum(axis=1)
     repetition = (counts * (counts - 1)).sum(axis=1) / np.maximum(totals * (totals - 1), 1)
     ordinary = np.sort(np.argsort(repetition, kind="stable")[: max(int(len(accounts) * _ORDINARY_SHARE), 3)])
-    found = heterogeneity(counts[ordinary])
+    found = heterogeneity(table.counts_of_units(accounts[ordinary]))
     return None if found is None else Honest(accounts[ordinary], found)

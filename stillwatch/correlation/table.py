@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ class AccountTable:
         self._summaries: list[AccountSummary | None] = []
         self._cells = np.zeros((64, 2, CELLS), dtype=np.uint16)
         self._conversations = np.zeros(64, dtype=np.int64)
+        self._conduct = np.full((64, 3), np.nan)
+        self._unit = np.zeros(64, dtype=np.int64)  # a hash of the organisation, or of the account alone
         self.evicted = 0
 
     def __len__(self) -> int:
@@ -56,6 +59,10 @@ class AccountTable:
             for cell, count in summary.cells[half]:
                 rows[half, cell] = count
         self._conversations[slot] = int(rows.sum())
+        self._conduct[slot] = [np.nan if value is None else value for value in summary.conduct]
+        # Account tokens and organisation ids can not be told apart, so their names must not meet.
+        unit = f"o {summary.organisation}" if summary.organisation else f"a {summary.account}"
+        self._unit[slot] = int.from_bytes(blake2b(unit.encode(), digest_size=7).digest())
         return True
 
     def _new_slot(self) -> int:
@@ -71,6 +78,8 @@ class AccountTable:
         if slot >= len(self._cells):
             self._cells = np.concatenate([self._cells, np.zeros_like(self._cells)])
             self._conversations = np.concatenate([self._conversations, np.zeros_like(self._conversations)])
+            self._conduct = np.concatenate([self._conduct, np.full_like(self._conduct, np.nan)])
+            self._unit = np.concatenate([self._unit, np.zeros_like(self._unit)])
         return slot
 
     def slot(self, account: str) -> int | None:
@@ -97,6 +106,29 @@ class AccountTable:
         rows = self._cells[np.asarray(slots, dtype=np.int64)]
         chosen = rows.sum(axis=1, dtype=np.float64) if half is None else rows[:, half].astype(np.float64)
         return np.asarray(chosen)
+
+    def units(self, slots: Slots) -> Slots:
+        """For each account the place of its unit, 0, 1, …: an organisation that shards its work over many keys is one."""
+        return np.unique(self._unit[slots], return_inverse=True)[1].astype(np.int64)
+
+    def counts_of_units(self, slots: Slots, half: int | None = None) -> Counts:
+        """As :meth:`counts`, with the accounts of one organisation added up."""
+        units = self.units(slots)
+        out = np.zeros((int(units.max(initial=-1)) + 1, CELLS))
+        np.add.at(out, units, self.counts(slots, half))
+        return out
+
+    def mean_by_unit(self, slots: Slots, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """``values`` of the accounts averaged within organisations; NaN does not count."""
+        units, known = self.units(slots), np.isfinite(values)
+        many = np.bincount(units, weights=known)
+        total = np.bincount(units, weights=np.where(known, values, 0.0))
+        return np.where(many > 0, total / np.maximum(many, 1), np.nan)
+
+    def conduct(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Behaviour in time and conversations, by slot."""
+        used = len(self._summaries)
+        return self._conduct[:used], self._conversations[:used]
 
     def conversations(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return self._conversations[slots]
