@@ -52,6 +52,7 @@ class Cell:
         for file in (profile, policy, THRESHOLDS_FILE):
             digest.update(Path(file).read_bytes() if Path(file).is_file() else b"-")
         if self.texts is not None:
+            digest.update(b"real prompts")
             for path in _text_files(self.texts):
                 digest.update(f"{path.name} {path.stat().st_size}".encode())
         return digest.hexdigest()[:20]

@@ -168,7 +168,9 @@ def _better(found: Mapping[str, Sequence[dict[str, Any]]], days: Sequence[int], 
         (f"attackers found at {rate:g} after {day} d", _found_getter(day, rate), True, _percent)
         for rate in rates for day in days
     ]  # fmt: skip
+    last = str(days[-1])
     figures += [
+        (f"area under the curve after {last} d", lambda cell: cell["days"][last]["area"], True, lambda v: f"{v:.3f}"),
         ("attackers acted on", acted_share, True, _percent),
         ("hours to half", hours_to_half, False, lambda v: f"{v:.0f}"),
         ("requests leaked", leaked, False, _percent),

@@ -57,7 +57,7 @@ class Rival(ABC):
 
     def _action(self, account: str, now_unix_nano: int, threshold: float) -> ActedOn:
         score = self._score[account]
-        sentence = f"{self.name}: {score:.4g} is above {threshold:.4g}, which one honest account in a thousand reaches"
+        sentence = f"{self.name}: {score:.4g} is above the threshold of {threshold:.4g}"
         return ActedOn(account, _ACTION, now_unix_nano, now_unix_nano + _TTL_NANO, score, None, (self.name,), sentence)
 
     def scores(self) -> Mapping[str, float]:
