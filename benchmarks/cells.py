@@ -1,4 +1,4 @@
-"""One cell of the tables: a scenario, a seed, a detector. Two runs: one served on for curves, one enforced for leaks.
+"""One cell of the tables: a scenario, a seed, a detector. All detectors of a world share one pass over its traffic.
 
 A cell is kept as one JSON file named by a hash of all that decides it (scenario, seed, detector, its sources and
 numbers, texts), so a long job can be stopped and resumed, and a changed detector is run again by itself.
@@ -9,12 +9,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.thresholds import honest_reference
+from benchmarks.thresholds import fingerprinted_once, honest_reference
 from launch.detectors import THRESHOLDS_FILE, load_thresholds, make_detector
 from launch.scenarios import load_scenario
 from launch.settings import load_policy, load_settings
@@ -29,6 +29,9 @@ from stillwatch.simulator import BuiltinTexts, PoolTexts, Scenario, TextSource, 
 CHECKPOINT_DAYS: Final = (1, 2, 4, 7)
 RATES: Final = (1e-2, 1e-3, 1e-4)
 _ROC_POINTS: Final = 200
+# What is normal is learned in each partition: a world of some thousands of accounts is run as a deployment of that size
+# would be. With the default of 16, references of 150 accounts each could tell little.
+_PARTITIONS: Final = 2
 _DAY_NANO: Final = 86_400_000_000_000
 # Left out of pools: an evaluation set that asks to stay out of corpora, and people who talk to people.
 _NOT_POOLED: Final = ("honest_bench_bbh", "honest_irc")
@@ -89,80 +92,76 @@ def cached(cell: Cell, folder: Path) -> dict[str, Any] | None:
     return found
 
 
-def compute(cell: Cell, folder: Path, texts: TextSource) -> dict[str, Any]:
-    """Runs the cell and keeps it."""
-    scenario = load_scenario(cell.scenario, cell.seed)
+def compute(cells: Sequence[Cell], folder: Path, texts: TextSource) -> list[dict[str, Any]]:
+    """Runs cells of one scenario, seed and source of texts over one pass of its traffic, and keeps each."""
+    scenario = load_scenario(cells[0].scenario, cells[0].seed)
     truth = {row.account: Truth(row.kind, row.campaign) for row in labels(scenario)}
-    curves, facts = _curves(cell, scenario, truth, texts)
-    enforced = _played(cell, scenario, truth, texts)
-    out = {
-        **asdict(cell), **facts, "days": curves,
-        "evaluation": evaluate(enforced.ledger, truth),
-        "campaigns": len(enforced.detector.campaigns()),
-        "held_back": getattr(enforced.detector, "held_back", 0),
-    }  # fmt: skip
+    runs = [_Run(cell, scenario, truth, texts) for cell in cells]
+    for plain in simulate(scenario, texts):
+        event = fingerprinted_once(plain)
+        for run in runs:
+            run.feed(event)
+    out = [run.result() for run in runs]
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{cell.key()}.partial"
-    aside.write_text(json.dumps(out, sort_keys=True), encoding="utf-8")
-    aside.replace(folder / f"{cell.key()}.json")
+    for cell, found in zip(cells, out, strict=True):
+        aside = folder / f".{cell.key()}.partial"
+        aside.write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
+        aside.replace(folder / f"{cell.key()}.json")
     return out
 
 
 def _detector(cell: Cell, texts: TextSource) -> Detector:
     profile, policy = companions(cell.scenario)
     reference = honest_reference(texts) if cell.detector == WindowedMmd.name else None
-    settings = load_settings(profile, environment={})
+    settings = load_settings(profile, {"partitions": _PARTITIONS}, environment={})
     return make_detector(cell.detector, settings, load_policy(policy), load_thresholds(), reference)
 
 
-def _played(cell: Cell, scenario: Scenario, truth: Labels, texts: TextSource) -> Backtest:
-    run = Backtest(_detector(cell, texts), enforce=True, follow=campaigns_of(truth))
-    for event in simulate(scenario, texts):
-        run.feed(event)
-    run.finish()
-    return run
+class _Run:
+    """One detector over one world. Nobody is refused, so that scores after an action are seen too; what an action would
+    have spared is counted from the first one on. Scores are taken at the first tick after each checkpoint's day."""
 
+    def __init__(self, cell: Cell, scenario: Scenario, truth: Labels, texts: TextSource) -> None:
+        self._cell, self._truth = cell, truth
+        self._detector = _detector(cell, texts)
+        self._kinds: dict[str, str] = {}
+        self._days: dict[str, dict[str, Any]] = {}
+        self._due = [day for day in CHECKPOINT_DAYS if day <= scenario.days]
+        self._begin = scenario.start_unix_s * 1_000_000_000
+        self._backtest = Backtest(self._detector, enforce=False, follow=campaigns_of(truth), on_tick=self._at_tick)
 
-def _curves(
-    cell: Cell, scenario: Scenario, truth: Labels, texts: TextSource
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Nobody is refused. Scores at the first tick after each checkpoint's day; the last day also as a ROC."""
-    detector = _detector(cell, texts)
-    kinds: dict[str, str] = {}
-    out: dict[str, dict[str, Any]] = {}
-    due = [day for day in CHECKPOINT_DAYS if day <= scenario.days]
-    begin = scenario.start_unix_s * 1_000_000_000
+    def feed(self, event: RequestEvent) -> None:
+        if event.account not in self._kinds:
+            self._kinds[event.account] = self._truth[event.account].kind
+        self._backtest.feed(event)
 
-    def at_tick(now: int) -> None:
-        while due and now >= begin + due[0] * _DAY_NANO:
-            out[str(due.pop(0))] = _checkpoint(detector, kinds)
+    def _at_tick(self, now: int) -> None:
+        while self._due and now >= self._begin + self._due[0] * _DAY_NANO:
+            self._days[str(self._due.pop(0))] = _checkpoint(self._detector, self._kinds)
 
-    run = Backtest(detector, enforce=False, on_tick=at_tick)
-    for event in simulate(scenario, texts):
-        _note(event, truth, kinds)
-        run.feed(event)
-    run.finish()
-    while due:  # the last interval ends with the traffic, before its day is full
-        out[str(due.pop(0))] = _checkpoint(detector, kinds)
-    last = split(detector.scores(), kinds)
-    points = roc(last)
-    facts: dict[str, Any] = {
-        "events": run.ledger.events,
-        "attackers": len(last.attack),
-        "honest": len(last.honest),
-        "kinds": {kind: last.honest_kinds.count(kind) for kind in sorted(set(last.honest_kinds))},
-        "roc": points[:: max(len(points) // _ROC_POINTS, 1)],
-        "calibration": [],
-    }
-    if isinstance(detector, Stillwatch):
-        found = calibrate(((account, view.signals) for account, view in detector.views()), kinds)
-        facts["calibration"] = [asdict(row) for row in found]
-    return out, facts
-
-
-def _note(event: RequestEvent, truth: Labels, kinds: dict[str, str]) -> None:
-    if event.account not in kinds:
-        kinds[event.account] = truth[event.account].kind
+    def result(self) -> dict[str, Any]:
+        self._backtest.finish()
+        while self._due:  # the last interval ends with the traffic, before its day is full
+            self._days[str(self._due.pop(0))] = _checkpoint(self._detector, self._kinds)
+        last = split(self._detector.scores(), self._kinds)
+        points = roc(last)
+        calibration = []
+        if isinstance(self._detector, Stillwatch):
+            views = ((account, view.signals) for account, view in self._detector.views())
+            calibration = [asdict(row) for row in calibrate(views, self._kinds)]
+        return {
+            **asdict(self._cell),
+            "days": self._days,
+            "events": self._backtest.ledger.events,
+            "attackers": len(last.attack),
+            "honest": len(last.honest),
+            "kinds": {kind: last.honest_kinds.count(kind) for kind in sorted(set(last.honest_kinds))},
+            "roc": points[:: max(len(points) // _ROC_POINTS, 1)],
+            "calibration": calibration,
+            "evaluation": evaluate(self._backtest.ledger, self._truth),
+            "campaigns": len(self._detector.campaigns()),
+            "held_back": getattr(self._detector, "held_back", 0),
+        }
 
 
 def _checkpoint(detector: Detector, kinds: Mapping[str, str]) -> dict[str, Any]:

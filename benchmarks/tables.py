@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections import defaultdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,17 +36,20 @@ def main() -> None:
     ]  # fmt: skip
     results: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     texts = None
-    for number, cell in enumerate(cells, start=1):
-        found = cached(cell, arguments.cache)
-        if found is None and not arguments.only_cached:
+    for (scenario, seed), group in groupby(cells, key=lambda cell: (cell.scenario, cell.seed)):
+        mine = list(group)
+        missing = [cell for cell in mine if cached(cell, arguments.cache) is None]
+        if missing and not arguments.only_cached:
             texts = texts if texts is not None else texts_of(arguments.texts)
             started = time.perf_counter()
-            found = compute(cell, arguments.cache, texts)
+            compute(missing, arguments.cache, texts)
             took_s = time.perf_counter() - started
-            name = Path(cell.scenario).stem
-            print(f"{number}/{len(cells)}  {name} seed {cell.seed} {cell.detector}: {took_s:.0f} s", file=sys.stderr)
-        if found is not None:
-            results[Path(cell.scenario).stem, cell.detector].append(found)
+            names = ", ".join(cell.detector for cell in missing)
+            print(f"{Path(scenario).stem} seed {seed}, {names}: {took_s:.0f} s", file=sys.stderr, flush=True)
+        for cell in mine:
+            found = cached(cell, arguments.cache)
+            if found is not None:
+                results[Path(scenario).stem, cell.detector].append(found)
     _write(results, arguments, [Path(scenario).stem for scenario in scenarios])
 
 

@@ -29,7 +29,7 @@ semi-synthetic where real prompts are used: such figures rank methods and bound 
 
 - **Found** is the share of attackers above the score that so many honest accounts exceed, nobody being refused. With n
   honest accounts no rate below 1/n can be told from 0; such a rate is left out, and said.
-- **Stopped**: the same traffic with enforcement. Ours acts by its policy; a rival acts at a threshold that one honest
+- **Stopped**: who was acted on in the same run. Nobody is refused in it, so that scores go on. Ours acts by its policy; a rival acts at a threshold that one honest
   account in a thousand exceeds in a week of other honest traffic (`python -m benchmarks.thresholds`, configs/rivals.yaml).
   A request has leaked when it was sent before its account was first acted on.
 - `mmd` and `prada` run on hashed n-grams and 64-bit sketches, not on the sentence encoders of their papers: there is no
@@ -102,7 +102,7 @@ def _stopped_table(found: Mapping[str, Sequence[dict[str, Any]]]) -> list[str]:
         ]
         for detector, cells in found.items()
     ]
-    return ["Stopped, with enforcement:\n", _table(head, rows)]
+    return ["Stopped:\n", _table(head, rows)]
 
 
 def _hit(cells: Sequence[dict[str, Any]], what: str) -> str:

@@ -28,7 +28,7 @@ from stillwatch.rivals.mmd import Sample, WindowedMmd, reference_of
 from stillwatch.simulator import BuiltinTexts, Scenario, TextSource, simulate
 
 # Any honest scenario of at least 1,000 accounts does. Its seeds here are no table's.
-SCENARIO: Final = "benchmarks/rivals-honest.yaml"
+SCENARIO: Final = "configs/scenarios/honest-hard.yaml"
 RATE: Final = 1e-3
 _SEED: Final = 90001
 _REFERENCE_SEED: Final = 90002
@@ -54,7 +54,7 @@ def highest_scores(rivals: dict[str, Rival], scenario: Scenario, texts: TextSour
         for name, rival in rivals.items()
     ]
     for number, plain in enumerate(simulate(scenario, texts)):
-        event = _fingerprinted(plain)
+        event = fingerprinted_once(plain)
         seen.add(event.account)
         for run in runs:
             run.feed(event)
@@ -65,7 +65,7 @@ def highest_scores(rivals: dict[str, Rival], scenario: Scenario, texts: TextSour
     return {name: {a: known.get(a, NO_OPINION) for a in sorted(seen)} for name, known in highest.items()}
 
 
-def _fingerprinted(event: RequestEvent) -> RequestEvent:
+def fingerprinted_once(event: RequestEvent) -> RequestEvent:
     """Once for all rivals. The text stays: `mmd` reads it."""
     found = event_fingerprint(event)
     return event if found is None else replace(event, attributes={**event.attributes, **found.attributes()})

@@ -20,10 +20,11 @@ _CLIP: Final = (-2.0, 3.7)
 # k scores of one family are worth k^0.25: their sum has a variance of k^1.5 when they correlate by 0.4 or so.
 _WORTH: Final = (0.0, *(count**-0.75 for count in range(1, 64)))
 # What a campaign can not change without losing its purpose or its cheapness weighs most: what it asks about and when. Form
-# of conversations, wishes about form and parameters are free to change and belong to tools that honest people share. An
-# anomaly without direction (the half-space trees) is shown and not counted.
+# of conversations, wishes about form and parameters are free to change and belong to tools that honest people share. The
+# sizes follow what the families could tell on development seeds (docs/adr/0009). An anomaly without direction (the half-space
+# trees) is shown and not counted.
 _FAMILY_WEIGHT: Final[Mapping[Family, float]] = {
-    "content": 1.0, "rhythm": 1.0, "conversation": 0.5, "harvest": 0.5, "habit": 0.25, "cohort": 0.0,
+    "content": 1.0, "rhythm": 1.5, "conversation": 0.3, "harvest": 0.4, "habit": 0.1, "cohort": 0.0,
 }  # fmt: skip
 # An attacker's combined evidence grows with the root of what is seen of it, until the references' resolution ends it.
 _SHIFT_PER_ROOT_CONVERSATION: Final = 0.3

@@ -23,10 +23,11 @@ def e_from_p(p: float) -> float:
     return (1 - p + p * log_p) / (p * log_p**2)
 
 
-def e_bh(e_values: Sequence[float], tests: int, level: float) -> float:
+def e_bh(e_values: Sequence[float], tests: float, level: float) -> float:
     """The smallest e-value that is a discovery among ``tests`` tests; infinite when none is.
 
-    ``e_values`` holds the large ones; those left out count in ``tests``.
+    ``e_values`` holds the large ones; those left out count in ``tests``. Weighted e-values are compared with the sum of
+    all weights instead.
 
     >>> e_bh([500.0, 90.0, 3.0], tests=10, level=0.05)
     500.0

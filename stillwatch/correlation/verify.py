@@ -40,7 +40,7 @@ MAX_RELATIVE_F: Final = 0.15
 MILD_RELATIVE_F: Final = 0.5
 _MAX_MILD_E: Final = 20.0
 # A pool that is worth stealing covers at least this share of the topics that all accounts together cover.
-MIN_RELATIVE_BREADTH: Final = 1 / 3
+MIN_RELATIVE_BREADTH: Final = 0.25
 # Trimming: at most twelve rounds of the worst tenth, which can remove 70 % of a group.
 _TRIM_ROUNDS: Final = 12
 _TRIM_SHARE: Final = 0.1

@@ -78,7 +78,7 @@ def test_the_slowest_campaign_counts_and_leaks_add_up() -> None:
 
 def test_a_cell_is_computed_once_and_then_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = Cell("configs/scenarios/small.yaml", 1_001, "volume")
-    computed = cells.compute(cell, tmp_path, BuiltinTexts())
+    [computed] = cells.compute([cell], tmp_path, BuiltinTexts())
     assert cells.cached(cell, tmp_path) is not None
     assert computed["attackers"] == 12
     monkeypatch.setattr(tables, "compute", lambda *_: pytest.fail("it is in the cache"))
