@@ -31,7 +31,7 @@ RATES: Final = (1e-2, 1e-3, 1e-4)
 _ROC_POINTS: Final = 200
 # What is normal is learned in each partition: a world of some thousands of accounts is run as a deployment of that size
 # would be. With the default of 16, references of 150 accounts each could tell little.
-_PARTITIONS: Final = 2
+_PARTITIONS: Final = 1
 _DAY_NANO: Final = 86_400_000_000_000
 # Left out of pools: an evaluation set that asks to stay out of corpora, and people who talk to people.
 _NOT_POOLED: Final = ("honest_bench_bbh", "honest_irc")

@@ -7,46 +7,53 @@ Exit codes: 0 done, 1 the answer is no (a demo that found nothing, a policy that
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Final
 
 import typer
 
-from launch import commands_backtest, commands_data, commands_operate, commands_run
 from stillwatch.errors import Conflict, NotFound, StillwatchError, Unavailable
 
 _EXIT_CODES: Final[tuple[tuple[type[StillwatchError], int], ...]] = ((Unavailable, 3), (NotFound, 4), (Conflict, 5))
 
-app = typer.Typer(
-    name="stillwatch",
-    help="Finds model distillation campaigns in the traffic of an inference API and cuts them off.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (
-    commands_run.up,
-    commands_run.demo,
-    commands_data.simulate,
-    commands_data.replay,
-    commands_backtest.backtest,
-    commands_operate.score,
-    commands_operate.explain,
-    commands_operate.campaigns,
-    commands_operate.revoke,
-    commands_operate.undo,
-    commands_operate.enforcement,
-)
-for command in _COMMANDS:
-    app.command()(command)
-for name, group in (("streams", commands_run.streams), ("config", commands_run.config), ("keys", commands_run.keys)):
-    app.add_typer(group, name=name)
+# Which module has which commands. Only what was asked for is imported: Ray alone takes seconds.
+_COMMANDS: Final = {
+    "up": "commands_run", "demo": "commands_run",
+    "simulate": "commands_data", "replay": "commands_data",
+    "backtest": "commands_backtest",
+    "score": "commands_operate", "explain": "commands_operate", "campaigns": "commands_operate",
+    "revoke": "commands_operate", "undo": "commands_operate", "enforcement": "commands_operate",
+}  # fmt: skip
+_GROUPS: Final = {"streams": "commands_run", "config": "commands_run", "keys": "commands_run"}
+
+
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """With the command that the arguments name, or with all of them: for help, and for what is misspelt."""
+    app = typer.Typer(
+        name="stillwatch",
+        help="Finds model distillation campaigns in the traffic of an inference API and cuts them off.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    # A single command would become the program itself; this keeps it a command.
+    app.callback()(lambda: None)
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    known = asked in _COMMANDS or asked in _GROUPS
+    for name, module in _COMMANDS.items():
+        if not known or name == asked:
+            app.command(name)(getattr(import_module(f"launch.{module}"), name))
+    for name, module in _GROUPS.items():
+        if not known or name == asked:
+            app.add_typer(getattr(import_module(f"launch.{module}"), name), name=name)
+    return app
 
 
 def main() -> int:
     try:
-        app(standalone_mode=False)
+        app_for(sys.argv[1:])(standalone_mode=False)
     except StillwatchError as error:
         print(f"stillwatch: {error}", file=sys.stderr)
         return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 2)

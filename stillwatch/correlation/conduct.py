@@ -14,8 +14,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
-from scipy.stats import t as student_t
+from scipy.special import ndtri, stdtr
 
 from stillwatch.correlation.nulls import Slots
 
@@ -64,7 +63,7 @@ class Conduct:
             return None
         error = float(np.sqrt(self._between**2 + max(known.var(ddof=1), 0.5) / len(known)))
         mean = float(known.mean())
-        p_value = float(student_t.sf((mean - self._centre) / error, df=len(known) - 1))
+        p_value = float(stdtr(len(known) - 1, -(mean - self._centre) / error))
         return GroupConduct(mean, (self._centre - 1.645 * error, self._centre + 1.645 * error), p_value, len(known))
 
     def log_ratio(self, slots: Slots, core: Slots) -> npt.NDArray[np.float64]:

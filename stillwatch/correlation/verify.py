@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtr
 
 from stillwatch.correlation.conduct import Conduct, GroupConduct
 from stillwatch.correlation.evidence import e_from_p
@@ -128,7 +128,7 @@ def _p_value(found: Heterogeneity, floor: float) -> float:
     """One-sided, that accounts at least as different as ``floor`` come out as alike as these."""
     if found.standard_error <= 0:
         return 1.0
-    return float(student_t.cdf((found.f - floor) / found.standard_error, df=found.accounts - 1))
+    return float(stdtr(found.accounts - 1, (found.f - floor) / found.standard_error))
 
 
 def _interval(found: Heterogeneity) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from launch.cli import app, main
+from launch.cli import app_for, main
 from launch.files import write_events, write_labels
 from launch.scenarios import load_scenario
 from stillwatch.simulator import BuiltinTexts, labels, simulate
@@ -30,7 +30,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
-    found = CliRunner().invoke(app, ["backtest", *map(str, arguments)])
+    found = CliRunner().invoke(app_for(["backtest"]), ["backtest", *map(str, arguments)])
     if found.exception is not None and not isinstance(found.exception, SystemExit):
         raise found.exception
     return found.exit_code, found.stdout, found.stderr
