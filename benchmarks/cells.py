@@ -113,7 +113,7 @@ def compute(cells: Sequence[Cell], folder: Path, texts: TextSource) -> list[dict
 def _detector(cell: Cell, texts: TextSource) -> Detector:
     profile, policy = companions(cell.scenario)
     reference = honest_reference(texts) if cell.detector == WindowedMmd.name else None
-    settings = load_settings(profile, {"partitions": _PARTITIONS}, environment={})
+    settings = load_settings(profile, {"partitions": _PARTITIONS, "shards": _PARTITIONS}, environment={})
     return make_detector(cell.detector, settings, load_policy(policy), load_thresholds(), reference)
 
 
