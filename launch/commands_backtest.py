@@ -41,11 +41,16 @@ def backtest(
     enforce: Annotated[bool, typer.Option(help="Refuse later requests of accounts that were acted on.")] = True,
     reference: Annotated[Path | None, typer.Option(help="Events of honest traffic, for mmd.")] = None,
     thresholds: Annotated[str, typer.Option(help="The rivals' thresholds.")] = THRESHOLDS_FILE,
-    timing: Annotated[bool, typer.Option(help="Put events per second into the report: no longer byte-stable.")] = False,
+    partitions: Annotated[
+        int,
+        typer.Option(
+            help="What is normal is learned in each; 1 knows most. The cluster's number shows its own.", min=1
+        ),
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report instead of a summary.")] = False,
 ) -> None:
     """Who would have been acted on, when, and what had leaked by then. The same input gives the same report."""
-    settings = load_settings()
+    settings = load_settings(None, {"partitions": partitions, "shards": 1})
     limits = load_thresholds(thresholds)
     if detector != NAME and detector not in limits:
         print(f"{detector} has no threshold in {thresholds}: it scores and acts on nobody", file=sys.stderr)
@@ -55,7 +60,7 @@ def backtest(
     run = Backtest(chosen, tick_s=tick * 3_600, enforce=enforce, follow=campaigns_of(truth or {}))
     source = Input()
     rate = _play(run, events, source)
-    content = report(run, truth, source, events_per_second=rate if timing else None)
+    content = report(run, truth, source)
     for line in rejections(source):
         print(line, file=sys.stderr)
     print(f"{rate:.0f} events/s", file=sys.stderr)

@@ -1,7 +1,7 @@
 """The report of the contract, byte-stable: the same events, settings and policy give the same bytes.
 
-Keys are sorted, nothing in it comes from a clock. How fast the run was is a fact about a machine and not about the
-events; it stands in the report only where it is asked for (``events_per_second``).
+Keys are sorted, nothing in it comes from a clock. ``events_per_second`` is the traffic's own mean rate, in event time: how
+fast the run was is a fact about a machine, and the command prints it beside the report.
 """
 
 from __future__ import annotations
@@ -37,14 +37,13 @@ class Input:
         self.first_rejected = listed
 
 
-def report(
-    backtest: Backtest, labels: Labels | None, source: Input, *, events_per_second: float | None = None
-) -> dict[str, Any]:
+def report(backtest: Backtest, labels: Labels | None, source: Input) -> dict[str, Any]:
     ledger, detector = backtest.ledger, backtest.detector
     out: dict[str, Any] = {
         "events": ledger.events,
         "accounts": len(ledger.accounts),
         "span_hours": round(ledger.span_hours, 3),
+        "events_per_second": round(ledger.events / max(ledger.span_hours * 3_600, 1.0), 6),
         "detector": {**_detector(detector), "enforce": backtest.enforce, "tick_s": backtest.tick_s},
         "input": {
             "duplicates": ledger.duplicates,
@@ -63,8 +62,6 @@ def report(
     }
     if labels is not None:
         out["evaluation"] = evaluate(ledger, labels)
-    if events_per_second is not None:
-        out["events_per_second"] = round(events_per_second, 1)
     return out
 
 

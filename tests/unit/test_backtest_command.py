@@ -3,13 +3,12 @@
 import gzip
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from launch.cli import app_for, main
+from launch.cli import app_for
 from launch.files import write_events, write_labels
 from launch.scenarios import load_scenario
 from stillwatch.simulator import BuiltinTexts, labels, simulate
@@ -49,7 +48,7 @@ def test_the_report_has_what_the_contract_promises_and_the_same_bytes_again(file
         "accounts", "acted_on", "hours_to_half", "hours_to_90", "requests", "requests_before_action",
     }  # fmt: skip
     assert report["evaluation"]["benign"]["user"].keys() == {"accounts", "acted_on", "revoked"}
-    assert "events_per_second" not in report
+    assert report["events_per_second"] == pytest.approx(report["events"] / report["span_hours"] / 3_600, rel=1e-3)
 
 
 def test_a_file_in_two_halves_gives_the_same_report(files: Path) -> None:
@@ -81,44 +80,6 @@ def test_a_file_that_was_cut_off_gives_what_is_before_the_cut(files: Path) -> No
     assert report["input"]["rejected"] == 1
     assert "damaged" in err
     assert gzip.decompress(whole)
-
-
-def test_timing_is_in_the_report_only_when_it_is_asked_for(files: Path) -> None:
-    _, out, _ = run(files / "odd.jsonl.gz", "--detector", "volume", "--timing", "--json")
-    assert json.loads(out)["events_per_second"] > 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["nowhere.jsonl"], "no such file"),
-        (["{even}", "--detector", "psychic"], "Choose one of stillwatch"),
-        (["{even}", "--labels", "{even}"], "account,kind,campaign"),
-        (["{even}", "--policy", "nowhere.yaml"], "no such file"),
-    ],
-)
-def test_what_can_not_work_ends_with_2_and_says_what_to_do(
-    files: Path, arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = [argument.replace("{even}", str(files / "even.jsonl")) for argument in arguments]
-    monkeypatch.setattr("sys.argv", ["stillwatch", "backtest", *given])
-    assert main() == 2
-    assert words in capsys.readouterr().err
-
-
-class Page(HTMLParser):
-    """Which tags a page has, and what they refer to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.references: list[str] = []
-        self.ids: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.references += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
 
 
 def test_the_page_needs_nothing_but_itself_and_has_the_same_bytes_again(files: Path) -> None:
