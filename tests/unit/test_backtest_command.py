@@ -3,12 +3,13 @@
 import gzip
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from launch.cli import app_for
+from launch.cli import app_for, main
 from launch.files import write_events, write_labels
 from launch.scenarios import load_scenario
 from stillwatch.simulator import BuiltinTexts, labels, simulate
@@ -80,6 +81,39 @@ def test_a_file_that_was_cut_off_gives_what_is_before_the_cut(files: Path) -> No
     assert report["input"]["rejected"] == 1
     assert "damaged" in err
     assert gzip.decompress(whole)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.jsonl"], "no such file"),
+        (["{even}", "--detector", "psychic"], "Choose one of stillwatch"),
+        (["{even}", "--labels", "{even}"], "account,kind,campaign"),
+        (["{even}", "--policy", "nowhere.yaml"], "no such file"),
+    ],
+)
+def test_what_can_not_work_ends_with_2_and_says_what_to_do(
+    files: Path, arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [argument.replace("{even}", str(files / "even.jsonl")) for argument in arguments]
+    monkeypatch.setattr("sys.argv", ["stillwatch", "backtest", *given])
+    assert main() == 2
+    assert words in capsys.readouterr().err
+
+
+class Page(HTMLParser):
+    """Which tags a page has, and what they refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.references: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.references += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
 
 
 def test_the_page_needs_nothing_but_itself_and_has_the_same_bytes_again(files: Path) -> None:
