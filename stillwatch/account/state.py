@@ -41,6 +41,8 @@ _NEARLY_SAME_BITS: Final = 8
 # Conversations this far apart seldom belong to one sitting.
 _FAR: Final = _LAST_OPENINGS
 _SILENT_DAYS_COUNTED: Final = 14
+# Of one request. No model has a context of so many; what claims more must not make a sum that 64 bits can not hold.
+_MAX_TOKENS: Final = 2**31
 
 # What a student model is trained on; a persona alone is not.
 _HARVEST_MARKERS: Final = frozenset({"asks_reasoning", "asks_structured"})
@@ -96,8 +98,8 @@ class AccountState:
             profile = self._new_era(era)
         profile.events += 1
         self._rhythm(now, profile)
-        profile.input_tokens += int(get("gen_ai.usage.input_tokens") or 0)  # type: ignore[arg-type]
-        tokens = int(get("gen_ai.usage.output_tokens") or 0)  # type: ignore[arg-type]
+        profile.input_tokens += min(int(get("gen_ai.usage.input_tokens") or 0), _MAX_TOKENS)  # type: ignore[arg-type]
+        tokens = min(int(get("gen_ai.usage.output_tokens") or 0), _MAX_TOKENS)  # type: ignore[arg-type]
         if tokens > 0:
             profile.output_tokens += tokens
             profile.outputs += 1

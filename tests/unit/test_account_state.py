@@ -67,7 +67,8 @@ def test_the_most_hostile_account_takes_less_than_four() -> None:
             number, ERA + number * DAY // 300, f"word{rng.randrange(10**6)} thing{rng.randrange(10**6)}",
             **{
                 "gen_ai.conversation.id": f"c-{number % 97}", "gen_ai.request.temperature": rng.random(),
-                "gen_ai.usage.input_tokens": 2**40, "gen_ai.usage.output_tokens": 2**40,
+                "gen_ai.usage.input_tokens": 2**63 - 1, "gen_ai.usage.output_tokens": 2**63 - 1,
+                "stillwatch.account.created_unix": 2**63 - 1,
                 "stillwatch.org.id": unicode_name, "stillwatch.org.verification": unicode_name,
                 "stillwatch.account.tier": unicode_name, "client.address": f"{rng.random()}" * 4,
                 "stillwatch.account.payment": f"漢漢漢{rng.random()}", "stillwatch.account.signup": f"漢漢漢{number}",
