@@ -36,7 +36,9 @@ def a_world(seed: int) -> list[RequestEvent]:
         mixture = pool if attack else rng.dirichlet(np.full(CELLS, 8 / CELLS))
         shared = f"batch-{number % 2}" if attack else f"promo-{number % 9}"
         for hour, cell in enumerate(rng.choice(CELLS, CONVERSATIONS, p=mixture)):
-            attributes = {**replace(BASE, cell=int(cell)).attributes(), "stillwatch.account.signup": shared}
+            fine = 4 * int(cell)  # what is on the wire; the coarse cell follows from it
+            about = replace(BASE, cell=fine >> 2, fine=fine, topics=(fine,))
+            attributes = {**about.attributes(), "stillwatch.account.signup": shared}
             time = T0 + hour * HOUR + int(rng.integers(HOUR))
             out.append(RequestEvent(f"{name}-{hour}", name, time, attributes))
     return sorted(out, key=lambda event: (event.time_unix_nano, event.id))
