@@ -85,9 +85,12 @@ class EvidenceReference:
 
     def __init__(self) -> None:
         self._counts: dict[str, list[int]] = {}
+        # What is read for every request, until the next account teaches: (counts, middle, scale, normal range).
+        self._tabled: dict[str, tuple[list[int], float, float, tuple[float, float]] | None] = {}
 
     def learn(self, use: str, value: float, *, settled: bool) -> None:
         """Newcomers' evidence is read only until enough settled accounts have taught, as in the baseline."""
+        self._tabled.clear()
         for key in (use, f"{use}, newcomers too") if settled else (f"{use}, newcomers too",):
             counts = self._counts.setdefault(key, [0] * BINS)
             counts[bin_of(EVIDENCE, value)] += 1
@@ -96,23 +99,29 @@ class EvidenceReference:
 
     def read(self, use: str, value: float) -> tuple[float, tuple[float, float], float] | None:
         """(-log10 of the empirical p-value, normal range, robust standard score), or ``None``: no opinion yet."""
-        counts = self._counts.get(use)
-        if counts is None or sum(counts) < MIN_ACCOUNTS:
-            counts = self._counts.get(f"{use}, newcomers too")
-        total = sum(counts) if counts else 0
-        if not counts or total < MIN_ACCOUNTS:
+        if use not in self._tabled:
+            self._tabled[use] = self._tabulate(use)
+        known = self._tabled[use]
+        if known is None:
             return None
+        counts, middle, scale, span = known
         extreme = sum(counts[bin_of(EVIDENCE, value) :])
-        middle = quantile(EVIDENCE, counts, 0.5)
-        scale = max((quantile(EVIDENCE, counts, 0.9) - middle) / _Z90, _MIN_SCALE)
-        span = quantile(EVIDENCE, counts, 0.05), quantile(EVIDENCE, counts, 0.95)
-        return math.log10((1 + total) / (1 + extreme)), span, (value - middle) / scale
+        return math.log10((1 + sum(counts)) / (1 + extreme)), span, (value - middle) / scale
+
+    def _tabulate(self, use: str) -> tuple[list[int], float, float, tuple[float, float]] | None:
+        for key in (use, f"{use}, newcomers too"):
+            counts = self._counts.get(key)
+            if counts is not None and sum(counts) >= MIN_ACCOUNTS:
+                low, middle, high, top = (quantile(EVIDENCE, counts, share) for share in (0.05, 0.5, 0.9, 0.95))
+                return counts, middle, max((high - middle) / _Z90, _MIN_SCALE), (low, top)
+        return None
 
     def state(self) -> dict[str, Any]:
         return {use: list(counts) for use, counts in self._counts.items()}
 
     def restore(self, raw: dict[str, Any]) -> None:
         self._counts = {use: list(counts) for use, counts in raw.items()}
+        self._tabled = {}
 
 
 def posterior(standard_score: float, conversations: int) -> float:

@@ -7,11 +7,11 @@ as extreme", and so does one imagined observation. Older teaching fades, so that
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import accumulate
-from statistics import NormalDist
 from typing import Any, Final
+
+import numpy as np
+from scipy.special import ndtri
 
 from stillwatch.signals.base import AccountSignal
 
@@ -24,12 +24,11 @@ _MIN_ACCOUNTS_OF_A_PLAN: Final = 200
 _MAX_STRATA: Final = 24
 # Beyond this all counts of a stratum are halved: the memory of about as many accounts.
 _MEMORY_ACCOUNTS: Final = 16_384
-# Tables are made again when this share of accounts came in since: they cost a millisecond.
+# Tables are made again when this share of accounts came in since: they cost a fifth of a millisecond.
 _STALE: Final = 1.0625
 # No plan of a customer is called so: they start with a control character.
 _ALL_PLANS: Final = "\x00all plans"
 _ALL_AGES: Final = "\x00newcomers too"
-_NORMAL: Final = NormalDist()
 
 
 def volume_bucket(conversations: int) -> int:
@@ -72,32 +71,24 @@ class Normal:
             self.tabulate()
 
     def tabulate(self) -> None:
+        counts = np.array(self.tabled, dtype=np.float64)
+        total = counts.sum(axis=1, keepdims=True)
+        cumulated = counts.cumsum(axis=1)
+        from_above = np.array([[signal.suspicious == "high"] for signal in self._signals])
+        extreme = np.where(from_above, total - cumulated + counts, cumulated)
+        surprises = np.log10((1 + total) / (1 + extreme))
+        z = -ndtri(np.minimum((0.5 + extreme - 0.5 * counts) / (1 + total), 1 - 0.5 / (1 + total)))
+        # The 5 % and the 95 % quantile, at the outer edges of their bins.
+        first, last = (cumulated > 0.05 * total).argmax(axis=1), (cumulated >= 0.95 * total).argmax(axis=1) + 1
         self.surprises, self.z, self.ranges = [], [], []
-        for signal, counts in zip(self._signals, self.tabled, strict=True):
-            self._tabulate(signal, counts)
-
-    def _tabulate(self, signal: AccountSignal, counts: list[int]) -> None:
-        total = sum(counts)
-        if total < MIN_ACCOUNTS:
-            self.surprises.append(None)
-            self.z.append(None)
-            self.ranges.append(None)
-            return
-        from_above = signal.suspicious == "high"
-        extreme = list(accumulate(reversed(counts)))[::-1] if from_above else list(accumulate(counts))
-        self.surprises.append([math.log10((1 + total) / (1 + more)) for more in extreme])
-        mid = ((0.5 + more - 0.5 * own) / (1 + total) for more, own in zip(extreme, counts, strict=True))
-        self.z.append([-_NORMAL.inv_cdf(min(p, 1 - 0.5 / (1 + total))) for p in mid])
-        self.ranges.append(_range(signal, counts))
-
-
-def _range(signal: AccountSignal, counts: Sequence[int]) -> tuple[float, float]:
-    """The 5 % and the 95 % quantile, at the outer edges of their bins."""
-    seen, total = list(accumulate(counts)), sum(counts)
-    width = (signal.high - signal.low) / BINS
-    first = next(place for place, count in enumerate(seen) if count > 0.05 * total)
-    last = next(place for place, count in enumerate(seen) if count >= 0.95 * total)
-    return signal.low + first * width, signal.low + (last + 1) * width
+        for row, signal in enumerate(self._signals):
+            enough = total[row, 0] >= MIN_ACCOUNTS
+            width = (signal.high - signal.low) / BINS
+            # Lists, because one number is read at a time.
+            self.surprises.append(surprises[row].tolist() if enough else None)
+            self.z.append(z[row].tolist() if enough else None)
+            edges = (signal.low + int(first[row]) * width, signal.low + int(last[row]) * width)
+            self.ranges.append(edges if enough else None)
 
 
 def bin_of(signal: AccountSignal, value: float) -> int:

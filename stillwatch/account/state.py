@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from zlib import crc32
@@ -289,5 +290,6 @@ def _unpacked(profile: bytes) -> Profile:
     return Profile.unpack(msgpack.unpackb(profile, strict_map_key=False))
 
 
+@lru_cache(maxsize=4_096)  # clients are few, and every request names one
 def _token(value: str) -> str:
     return f"{crc32(value.encode()):08x}{crc32(value[::-1].encode()):08x}"
