@@ -71,7 +71,9 @@ class AggregatorCore:
         """Campaigns that were opened or changed, oldest first."""
         self.evaluations += 1
         eligible = self.table.with_at_least(MIN_CONVERSATIONS)
-        population = Population.of(self.table, self._honest(eligible), self.table.with_at_least(1))
+        if len(eligible) < self._settings.min_null_accounts:
+            return []
+        population = Population.of(self.table, self._honest(eligible))
         if population is None:
             return []
         conduct = Conduct(*self.table.conduct(), population.by_volume)

@@ -25,6 +25,7 @@ MIN_CONVERSATIONS: Final = 8
 # Below this, an account is not worth listing: the list is what a reviewer reads before anyone acts.
 _MIN_LISTED_CONFIDENCE: Final = 0.2
 _HONEST_QUANTILE: Final = 0.99
+_MAX_OUTSIDE: Final = 20_000
 _MAX_HONEST: Final = 2_000  # the quantile needs no more
 # With fewer honest accounts than this their quantile is not known: the 99 % of the model's own law stands in (ln 100).
 _MIN_HONEST: Final = 50
@@ -70,12 +71,35 @@ def members_of(
     for shared in sharing:
         index = np.array([at[slot] for slot in shared], dtype=np.int64)
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
+    # Whoever is not of the core is taken as honest here, undiscovered members included: this errs towards acting on nobody.
+    outside = table.with_at_least(MIN_CONVERSATIONS)
+    outside = outside[~np.isin(outside, core_slots)][:_MAX_OUTSIDE]
+    sure_enough = np.minimum(confidence(ratio, prior), 1 - false_share(ratio, ratio_of(outside) - max(known, 0.0)))
     listed = [
         ListedMember(table.summary(int(slot)).account, round(float(sure), 4))
-        for slot, sure in zip(slots, confidence(ratio, prior), strict=True)
+        for slot, sure in zip(slots, sure_enough, strict=True)
         if sure >= _MIN_LISTED_CONFIDENCE
     ]
     return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
+
+
+def false_share(candidates: Vector, outside: Vector) -> Vector:
+    """For each candidate, at most what share of those at least as likely as it would be honest, if all were.
+
+    The empirical false discovery proportion (Storey 2002, with every candidate counted as a possible false one): the
+    number of candidates times the share of outsiders that reach the same ratio, over the number of candidates that do.
+
+    >>> false_share(np.array([9.0, 8.0, 0.0]), np.array([0.0, 1.0, -1.0])).round(2).tolist()
+    [0.38, 0.38, 0.75]
+    """
+    reach = len(outside) - np.searchsorted(np.sort(outside), candidates, side="left")
+    rank = len(candidates) - np.searchsorted(np.sort(candidates), candidates, side="left")
+    share = np.minimum(len(candidates) * (1 + reach) / (1 + len(outside)) / rank, 1.0)
+    # A less likely candidate is never surer than a likelier one, nor the other way round.
+    order = np.argsort(candidates, kind="stable")
+    out = np.empty_like(share)
+    out[order] = np.minimum.accumulate(share[order])
+    return np.asarray(out)
 
 
 def _fitting(core: set[int], concentration: float, table: AccountTable, population: Population) -> set[int]:

@@ -24,10 +24,6 @@ _MIN_COMPARED: Final = 128
 _MAX_COMPARED: Final = 512
 _ORDINARY_SHARE: Final = 0.9
 _UNSEEN_SHARE: Final = 0.05
-# Before there are honest accounts to compare with (the first hours of a deployment): about the F that people showed over cells on
-# every kind of real text that was measured (docs/fingerprint.md), and as many topics as a broad population's.
-_PRIOR_F: Final = 0.01
-_PRIOR_EFFECTIVE_TOPICS: Final = 80.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,19 +35,15 @@ class Population:
     by_volume: Slots
 
     @classmethod
-    def of(cls, table: AccountTable, honest: Slots, everybody: Slots) -> Population | None:
-        """``everybody``: accounts with any data, whose mixture stands in while few have enough to be compared with."""
-        young = len(honest) < _MIN_COMPARED
-        known = everybody if young else honest
-        if len(known) == 0:
+    def of(cls, table: AccountTable, honest: Slots) -> Population | None:
+        if len(honest) == 0:
             return None
-        counts = table.counts(known)
+        counts = table.counts(honest)
         mean = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
         # A topic that nobody has asked about yet is rare, not impossible: else one such request would decide alone.
         mixture = (1 - _UNSEEN_SHARE) * mean + _UNSEEN_SHARE / len(mean)
         order = np.argsort(table.conversations(honest), kind="stable")
-        topics = float(1 / (mixture @ mixture))
-        return cls(mixture, max(topics, _PRIOR_EFFECTIVE_TOPICS) if young else topics, honest[order])
+        return cls(mixture, float(1 / (mixture @ mixture)), honest[order])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +52,6 @@ class Honest:
 
     accounts: Slots
     found: Heterogeneity
-    assumed: bool = False  # nobody to compare with yet
 
     @property
     def f(self) -> float:
@@ -77,7 +68,7 @@ class Honest:
 def honest_beside(
     table: AccountTable, slots: Slots, kin: Slots, population: Population, min_accounts: int
 ) -> Honest | None:
-    """The accounts outside the group whose volumes are nearest to the group's median; an assumption when they are too few.
+    """The accounts outside the group whose volumes are nearest to the group's median; ``None`` when they are too few.
 
     ``kin`` share with the group what most of its accounts share. If the group is a campaign they may be its siblings,
     so they are no measure of honesty, unless without them too few accounts are left.
@@ -87,7 +78,7 @@ def honest_beside(
     if len(outside) < min_accounts:
         outside = others
     if len(outside) < min_accounts:
-        return Honest(outside, Heterogeneity(_PRIOR_F, 0.0, 1 / population.effective_topics, 0), assumed=True)
+        return None
     wanted = min(max(_PER_MEMBER * len(slots), _MIN_COMPARED), _MAX_COMPARED, len(outside))
     median = np.median(table.conversations(slots))
     at = int(np.searchsorted(table.conversations(outside), median))

@@ -39,8 +39,6 @@ MAX_RELATIVE_F: Final = 0.15
 # what this can say is capped; it only lets conduct speak.
 MILD_RELATIVE_F: Final = 0.5
 _MAX_MILD_E: Final = 20.0
-# Evidence against an assumed baseline: above what the default policy throttles at, below what it revokes at.
-_MAX_ASSUMED_E: Final = 10_000.0
 # A pool that is worth stealing covers at least this share of the topics that all accounts together cover.
 MIN_RELATIVE_BREADTH: Final = 0.25
 # Trimming: at most twelve rounds of the worst tenth, which can remove 70 % of a group.
@@ -109,9 +107,6 @@ def examine_group(
         return out
     if out.breadth < MIN_RELATIVE_BREADTH:
         return out.set_aside(f"covers {out.breadth:.0%} of the population's topics: one job, or one assignment")
-    if honest.assumed:
-        # An assumption about honest accounts may slow a campaign down, it may not ban it.
-        return replace(out, e_value=min(out.e_value, _MAX_ASSUMED_E))
     sets = honest.sets(len(slots), settings.null_sets, settings.seed)
     if content >= _STRONG and any(
         _is_as_low(table, one, population, out, floor, len(kept) / len(slots)) for one in sets[:_TRIMMED_NULLS]
