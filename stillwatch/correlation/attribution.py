@@ -71,9 +71,10 @@ def members_of(
     for shared in sharing:
         index = np.array([at[slot] for slot in shared], dtype=np.int64)
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
-    # Whoever is not of the core is taken as honest here, undiscovered members included: this errs towards acting on nobody.
+    # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
+    # not yet found included: this errs towards acting on nobody.
     outside = table.with_at_least(MIN_CONVERSATIONS)
-    outside = outside[~np.isin(outside, core_slots)][:_MAX_OUTSIDE]
+    outside = outside[~np.isin(outside, np.concatenate([core_slots, kin]))][:_MAX_OUTSIDE]
     sure_enough = np.minimum(confidence(ratio, prior), 1 - false_share(ratio, ratio_of(outside) - max(known, 0.0)))
     listed = [
         ListedMember(table.summary(int(slot)).account, round(float(sure), 4))
