@@ -91,11 +91,11 @@ def false_share(candidates: Vector, outside: Vector) -> Vector:
     number of candidates times the share of outsiders that reach the same ratio, over the number of candidates that do.
 
     >>> false_share(np.array([9.0, 8.0, 0.0]), np.array([0.0, 1.0, -1.0])).round(2).tolist()
-    [0.38, 0.38, 0.75]
+    [0.0, 0.0, 0.67]
     """
     reach = len(outside) - np.searchsorted(np.sort(outside), candidates, side="left")
     rank = len(candidates) - np.searchsorted(np.sort(candidates), candidates, side="left")
-    share = np.minimum(len(candidates) * (1 + reach) / (1 + len(outside)) / rank, 1.0)
+    share = np.minimum(len(candidates) * reach / max(len(outside), 1) / rank, 1.0)
     # A less likely candidate is never surer than a likelier one, nor the other way round.
     order = np.argsort(candidates, kind="stable")
     out = np.empty_like(share)
