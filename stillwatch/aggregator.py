@@ -17,11 +17,12 @@ from stillwatch.campaigns import OpenCampaign, describe, recalled
 from stillwatch.correlation.attribution import MIN_CONVERSATIONS, members_of
 from stillwatch.correlation.conduct import Conduct
 from stillwatch.correlation.evidence import e_bh
-from stillwatch.correlation.homogeneity import heterogeneity
+from stillwatch.correlation.group_null import GroupNull
+from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
-from stillwatch.correlation.verify import GroupTest, examine_group
+from stillwatch.correlation.verify import MIN_RELATIVE_BREADTH, GroupTest, examine_group
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign
@@ -33,6 +34,13 @@ _RETEST_GROWTH: Final = 1.5
 _VIEW_WEIGHT: Final = {
     "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
 }  # fmt: skip
+# With so many settled accounts, newcomers do not say what ordinary conduct is: in the volume at which a campaign works it
+# can be most of the accounts (docs/adr/0009).
+_MIN_SETTLED: Final = 200
+# A group with such conduct by a chance of less than this does not teach how honest groups differ in content.
+_SUSPECT: Final = 1e-3
+# To say what is normal, two conversations are enough: F is unbiased with any number, and most accounts are light.
+_MIN_COMPARED_CONVERSATIONS: Final = 2
 # A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
 _MAX_SHARE: Final = 0.2
 # A found group with this much overlap with a known campaign is the same campaign seen from another side.
@@ -46,6 +54,7 @@ class AggregatorCore:
         self.table = AccountTable(settings.max_accounts, self._links)
         self._campaigns: dict[str, OpenCampaign] = {}
         self._tested_at: dict[Key, int] = {}  # conversations of the group when it was last tested
+        self._content: dict[Key, Heterogeneity | None] = {}  # of the groups of the moment
         self._strong: list[float] = []  # e-values that could ever be discoveries; the others only count
         self.tests = 0
         self._weighed = 0.0  # the sum of their weights
@@ -70,17 +79,23 @@ class AggregatorCore:
     def evaluate(self) -> list[Campaign]:
         """Campaigns that were opened or changed, oldest first."""
         self.evaluations += 1
-        eligible = self.table.with_at_least(MIN_CONVERSATIONS)
-        if len(eligible) < self._settings.min_null_accounts:
+        honest = self._honest(self.table.with_at_least(_MIN_COMPARED_CONVERSATIONS))
+        if len(honest) < self._settings.min_null_accounts:
             return []
-        population = Population.of(self.table, self._honest(eligible))
+        population = Population.of(self.table, honest)
         if population is None:
             return []
-        conduct = Conduct(*self.table.conduct(), population.by_volume)
-        groups = self._groups(eligible)
+        settled = self.table.settled(population.by_volume, self.last_seen_unix_nano)
+        compared = settled if len(settled) >= _MIN_SETTLED else population.by_volume
+        conduct = Conduct(*self.table.conduct(self.last_seen_unix_nano), compared)
+        groups = self._groups(self.table.with_at_least(MIN_CONVERSATIONS))
         conduct.learn(self.table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups)
-        for key, slots in self._due(groups):
-            found = examine_group(self.table, slots, self.table.kin(slots), population, conduct, self._settings)
+        due = self._due(groups)
+        content = self._content_of_groups(groups, due, population, conduct)
+        for key, slots in due:
+            found = examine_group(
+                self.table, slots, self.table.kin(slots), population, conduct, content, self._settings
+            )
             self._tested_at[key] = int(self.table.conversations(slots).sum())
             if found is not None:
                 self._judge(key, found, population, conduct)
@@ -121,6 +136,27 @@ class AggregatorCore:
             if grown and conversations >= self._settings.min_group_conversations:
                 due.append((key, slots))
         return due
+
+    def _content_of_groups(
+        self, groups: list[tuple[Key, Slots]], due: list[tuple[Key, Slots]], population: Population, conduct: Conduct
+    ) -> GroupNull | None:
+        """How alike groups of broad accounts are in what they ask; each is measured again when it is due for its test.
+        Groups that behave as no honest group does are no measure of honesty."""
+        for key, slots in due:
+            self._content[key] = heterogeneity(self.table.counts_of_units(slots))
+        units = {key: self.table.mean_by_unit(slots, conduct.scores[slots]) for key, slots in groups}
+        behaved = {key: conduct.group(scores) for key, scores in units.items()}
+        current = {key for key, one in behaved.items() if one is None or one.p_value > _SUSPECT}
+        self._content = {key: found for key, found in self._content.items() if key in behaved}
+        broad = [
+            (found.f, found.standard_error**2)
+            for key, found in sorted(self._content.items())
+            if found is not None
+            and key in current
+            and found.accounts >= self._settings.min_group_accounts
+            and found.same_topic * population.effective_topics * MIN_RELATIVE_BREADTH <= 1
+        ]
+        return GroupNull.of(broad)
 
     def _judge(self, key: Key, found: GroupTest, population: Population, conduct: Conduct) -> None:
         weight = _VIEW_WEIGHT.get(key[0], 1.0)

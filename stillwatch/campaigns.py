@@ -87,7 +87,7 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     best = GroupTest(
         kept=np.array([], dtype=np.int64), tested_accounts=len(campaign.members), f=homogeneity.value, normal_f=normal,
         p_value=float(10 ** -(homogeneity.surprise or 0.0)), e_value=campaign.e_value, breadth=breadth.value,
-        concentration=concentration_of(sum(normal) / 2), floor=MAX_RELATIVE_F * normal[0],
+        concentration=concentration_of(sum(normal) / 2), floor=MAX_RELATIVE_F * max(normal[0], 0.0),
     )  # fmt: skip
     core = frozenset(member.account for member in campaign.members if member.confidence >= SURE)
     keys = tuple((view, value) for view, _, value in (text.partition("=") for text in campaign.linkage))
@@ -137,12 +137,18 @@ def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
     best = campaign.best
     views = sorted({view for view, _ in campaign.keys})
     behaviour = () if best.conduct is None else (_behaviour(best.conduct),)
+    if best.normal_f is None:
+        compared = "too few other accounts are known to compare with"
+    else:
+        compared = (
+            f"matched sets of other accounts differ by {best.normal_f[0]:.4f} to {best.normal_f[1]:.4f} "
+            f"(p = {best.p_value:.1e})"
+        )
     return (
         Signal(
             "homogeneity", best.f, best.normal_f, -float(np.log10(max(best.p_value, 1e-300))),
-            f"the topics of these {best.tested_accounts} accounts differ by F = {best.f:.4f}; matched sets of other accounts "
-            f"differ by {best.normal_f[0]:.4f} to {best.normal_f[1]:.4f}. Accounts that differ by nothing are fed from "
-            f"one pool (p = {best.p_value:.1e}); what they asked about did not propose the group",
+            f"the topics of these {best.tested_accounts} accounts differ by F = {best.f:.4f}; {compared}. Accounts that "
+            "differ by nothing are fed from one pool; what they asked about did not propose the group",
         ),
         Signal(
             "pool_breadth", best.breadth, None, None,
@@ -160,10 +166,18 @@ def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
     )  # fmt: skip
 
 
+_HABITS: Final = {
+    "quiet_hours": "they are active in the quietest hours of their days",
+    "inter_arrival": "the pauses between their conversations are even",
+    "daily_dispersion": "their days are equally full",
+    "together": "the hours, the pauses and the days of their requests are even",
+}
+
+
 def _behaviour(found: GroupConduct) -> Signal:
     return Signal(
         "conduct", found.mean, found.normal, -float(np.log10(max(found.p_value, 1e-300))),
-        f"they are active at hours and with an evenness that lie {found.mean:+.1f} standard deviations from honest accounts "
-        f"of like volume, on average; other groups that share something: {found.normal[0]:+.1f} to {found.normal[1]:+.1f} "
+        f"{_HABITS[found.statistic]}: {found.mean:+.1f} standard deviations from honest accounts of like volume, on "
+        f"average over {found.units}; other groups that share something: {found.normal[0]:+.1f} to {found.normal[1]:+.1f} "
         f"(p = {found.p_value:.1e})",
     )  # fmt: skip

@@ -16,7 +16,7 @@ from stillwatch.errors import SnapshotIncompatible
 from stillwatch.signals import daily_dispersion, inter_arrival, quiet_hours
 from stillwatch.verdict import AccountScore
 
-_FORMAT = 2
+_FORMAT = 3
 _NO_COHORT = Cohort()  # these signals need none
 
 
@@ -39,6 +39,9 @@ class AccountSummary:
     cells: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
     # Behaviour in time: share of requests in the quietest hours, unevenness of pauses, of days. `None` = too young.
     conduct: tuple[float | None, float | None, float | None] = (None, None, None)
+    # Since when conversations were counted: the first request, or the beginning of the era before this one.
+    window_from_unix_nano: int = 0
+    created_unix: int | None = None  # sign-up, s
 
 
 def summarise(state: AccountState, partition: int) -> AccountSummary:
@@ -61,6 +64,8 @@ def summarise(state: AccountState, partition: int) -> AccountSummary:
             inter_arrival.SIGNAL.value(state, _NO_COHORT),
             daily_dispersion.SIGNAL.value(state, _NO_COHORT),
         ),
+        window_from_unix_nano=state.window_from_unix_nano,
+        created_unix=state.created_unix,
     )
 
 

@@ -246,6 +246,11 @@ class AccountState:
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
+    @property
+    def window_from_unix_nano(self) -> int:
+        """Since when the profile counts: the first request, or the beginning of the era before this one."""
+        return max(self.first_seen_unix_nano, (self.era - 1) * self.era_days * _DAY_NANO)
+
     def shared_values(self) -> list[tuple[str, str]]:
         """(view, value) pairs by which this account may be linked to others, in a fixed order."""
         out = [(view, value) for view, values in self.links.items() for value in values]

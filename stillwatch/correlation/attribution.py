@@ -56,6 +56,8 @@ def members_of(
     core_slots = np.array(sorted(core), dtype=np.int64)
     pool = table.counts(core_slots).sum(axis=0)
 
+    in_organisation = table.belongs_to_an_organisation()
+
     def ratio_of(accounts: Slots) -> Vector:
         inside = np.isin(accounts, list(core))
         content = log_likelihood_ratio(table.counts(accounts), pool, population.mixture, concentration, inside=inside)
@@ -63,19 +65,26 @@ def members_of(
 
     ratio = ratio_of(slots)
     kin = table.kin(core_slots)
-    honest = population.by_volume[~np.isin(population.by_volume, np.concatenate([slots, kin]))][-_MAX_HONEST:]
-    known = float(np.quantile(ratio_of(honest), _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
-    ratio = ratio - max(known, 0.0)
     at = {int(slot): index for index, slot in enumerate(slots)}
+    # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
+    # not yet found included: this errs towards acting on nobody.
+    outside = table.with_at_least(MIN_CONVERSATIONS)
+    outside = outside[~np.isin(outside, np.concatenate([core_slots, kin]))]
+    wrong = np.ones(len(slots))
+    for affiliated in (False, True):
+        mine = in_organisation[slots] == affiliated
+        if mine.any():
+            like = outside[in_organisation[outside] == affiliated][:_MAX_OUTSIDE]
+            of_like = ratio_of(like)
+            honest = like[~np.isin(like, slots)]
+            known = float(np.quantile(ratio_of(honest[-_MAX_HONEST:]), _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
+            ratio[mine] -= max(known, 0.0)
+            wrong[mine] = false_share(ratio[mine], of_like - max(known, 0.0))
     prior = np.zeros(len(slots))
     for shared in sharing:
         index = np.array([at[slot] for slot in shared], dtype=np.int64)
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
-    # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
-    # not yet found included: this errs towards acting on nobody.
-    outside = table.with_at_least(MIN_CONVERSATIONS)
-    outside = outside[~np.isin(outside, np.concatenate([core_slots, kin]))][:_MAX_OUTSIDE]
-    sure_enough = np.minimum(confidence(ratio, prior), 1 - false_share(ratio, ratio_of(outside) - max(known, 0.0)))
+    sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
     listed = [
         ListedMember(table.summary(int(slot)).account, round(float(sure), 4))
         for slot, sure in zip(slots, sure_enough, strict=True)

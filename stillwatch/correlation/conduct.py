@@ -1,9 +1,12 @@
-"""How accounts behave in time, against honest accounts of like volume: one number each, and what groups of them show.
+"""How accounts behave in time, against honest accounts of like volume: standard scores, and what groups of them show.
 
 A dispatcher that balances load gives every account about the same work every day, at hours at which no person works,
-in an even stream. One account shows little of it; the mean over a group shows much, because honest accounts that share
-something (a promotion, a tool, a card's family) keep their own hours. How much the means of honest groups differ is
-taken from all linkage groups of the moment, by a robust scale: a few campaigns among them hardly move it.
+in an even stream; a blunt one gives it much. One account shows little of it; the mean over a group shows much, because
+honest accounts that share something (a promotion, a tool, a card's family) keep their own hours. How much the means of
+honest groups differ is taken from all linkage groups of the moment (:mod:`stillwatch.correlation.group_null`).
+
+Scores are linear and not ranks: among 2,000 honest accounts a rank can not say more than "1 in 2,000", and a relay's
+accounts lie further out than that. What lies outside is judged at the group, where its own null holds.
 """
 
 from __future__ import annotations
@@ -14,95 +17,153 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri, stdtr
 
+from stillwatch.correlation.evidence import e_from_p
+from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.nulls import Slots
 
+Floats = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float64]  # shape (accounts, statistics); NaN where an account is too young
-# Statistics in the order of AccountSummary.conduct, +1 where large values are suspicious.
-SUSPICIOUS: Final = np.array([1.0, -1.0, -1.0])
-_PER_BIN: Final = 128  # honest accounts to read a value against; bins by volume
-_MAX_BINS: Final = 12
+# As AccountTable.conduct gives them; +1 where large values are suspicious.
+STATISTICS: Final = ("quiet_hours", "inter_arrival", "daily_dispersion", "volume")
+SUSPICIOUS: Final = np.array([1.0, -1.0, -1.0, 1.0])
+VOLUME: Final = STATISTICS.index("volume")
+# A campaign can be most of the accounts of its own volume. So bins are wide, and the scale comes from the side of the
+# middle on which campaigns are not.
+_PER_BIN: Final = 200
+_MAX_BINS: Final = 5
+_MIN_REFERENCE: Final = 30
+_QUARTILE: Final = 0.6745  # standard deviations from the median to the quartile of a normal law
+_MIN_SCALE: Final = np.array([0.05, 0.1, 0.15, 0.3])  # of the four statistics: a narrower reference is a small sample
+_CLIP: Final = (-3.0, 6.0)
 # k statistics that correlate by 0.4 or so: their sum has a variance of about k^1.5.
 _WORTH: Final = 0.75
 # Honest groups' means differ by at least this much, however few groups there are to learn it from.
 _MIN_BETWEEN: Final = 0.2
-_MIN_GROUPS: Final = 10
-_MAX_SHIFT: Final = 2.5
+# A member's distance from honest accounts, as its core shows it, is shrunk by a fifth and taken as this at most.
+_SHRINK: Final = 0.8
+_MAX_SHIFT: Final = 4.0
+_UNKNOWN: Final = GroupNull(0.0, 1.0, 10)  # until groups were seen, hardly anything is surprising
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupConduct:
+    """What stands out most: ``statistic`` is one of ``STATISTICS`` or ``together``; ``mean`` over units of the accounts'
+    scores, ``normal`` that of honest groups. ``e_value``: of all statistics together."""
+
+    statistic: str
     mean: float
     normal: tuple[float, float]
     p_value: float
+    e_value: float
     units: int
+    volume: float  # the mean of the accounts' scores of volume alone
 
 
 class Conduct:
-    """``scores`` by slot: 0 is ordinary, positive suspicious, standard deviations; NaN where nothing is known."""
+    """``scores`` by slot: 0 is ordinary, positive suspicious, standard deviations; NaN where nothing is known. A column a
+    statistic, and last all of them together."""
 
     def __init__(self, values: Values, volumes: npt.NDArray[np.int64], honest_by_volume: Slots) -> None:
-        self.scores = _scores(values, volumes, honest_by_volume)
-        self._centre, self._between = 0.0, 1.0  # until groups were seen: nothing is surprising
+        self.z = _standard_scores(values, volumes, honest_by_volume)
+        known = np.isfinite(self.z).sum(axis=1)
+        total = np.nansum(self.z, axis=1)
+        together = np.where(known > 0, total / np.maximum(known, 1) ** _WORTH, np.nan)
+        self.scores: Floats = np.column_stack([self.z, together])
+        self._nulls: list[GroupNull] = [_UNKNOWN] * self.scores.shape[1]
+        self._mixing = _correlations(self.z[honest_by_volume])
 
-    def learn(self, groups: Iterable[npt.NDArray[np.float64]]) -> None:
-        """The scores of all linkage groups, a value a unit."""
-        known = [(float(one.mean()), one.var(ddof=1) / len(one)) for one in map(_known, groups) if len(one) >= 3]
-        if len(known) < _MIN_GROUPS:
-            return
-        means, sampling = np.array([mean for mean, _ in known]), np.array([variance for _, variance in known])
-        self._centre = float(np.median(means))
-        spread = 1.4826 * float(np.median(np.abs(means - self._centre)))
-        self._between = max(float(np.sqrt(max(spread**2 - float(np.median(sampling)), 0.0))), _MIN_BETWEEN)
+    def learn(self, groups: Iterable[Floats]) -> None:
+        """The scores of all linkage groups, a row a unit."""
+        figures: list[list[tuple[float, float]]] = [[] for _ in self._nulls]
+        for group in groups:
+            for column, mine in enumerate(figures):
+                known = _known(group[:, column])
+                if len(known) >= 3:
+                    mine.append((float(known.mean()), float(known.var(ddof=1)) / len(known)))
+        self._nulls = [GroupNull.of(mine, _MIN_BETWEEN) or _UNKNOWN for mine in figures]
 
-    def group(self, units: npt.NDArray[np.float64]) -> GroupConduct | None:
-        """One-sided, Student's t, that an honest group's mean is as suspicious. ``None`` with fewer than three."""
-        known = _known(units)
-        if len(known) < 3:
+    def group(self, units: Floats) -> GroupConduct | None:
+        """``units`` are rows of scores. ``None`` where no statistic is known of three of them.
+
+        Volume counts only together with others here: honest groups differ widely in it.
+        """
+        found: list[tuple[float, str, float, tuple[float, float], int]] = []
+        for column, null in enumerate(self._nulls):
+            known = _known(units[:, column])
+            if column != VOLUME and len(known) >= 3:
+                mean, sampling = float(known.mean()), max(float(known.var(ddof=1)), 0.5) / len(known)
+                p_value = null.mirrored().p_value(-mean, sampling, len(known))
+                name = STATISTICS[column] if column < self.z.shape[1] else "together"
+                found.append((p_value, name, mean, null.interval(sampling), len(known)))
+        if not found:
             return None
-        error = float(np.sqrt(self._between**2 + max(known.var(ddof=1), 0.5) / len(known)))
-        mean = float(known.mean())
-        p_value = float(stdtr(len(known) - 1, -(mean - self._centre) / error))
-        return GroupConduct(mean, (self._centre - 1.645 * error, self._centre + 1.645 * error), p_value, len(known))
+        p_value, name, mean, normal, count = min(found)
+        e_value = sum(e_from_p(one[0]) for one in found) / len(found)
+        loud = _known(units[:, VOLUME]) if units.shape[1] > VOLUME + 1 else np.zeros(0)
+        return GroupConduct(
+            name, mean, normal, p_value, e_value, count, float(loud.mean()) if len(loud) else 0.0
+        )  # fmt: skip
 
-    def log_ratio(self, slots: Slots, core: Slots) -> npt.NDArray[np.float64]:
-        """Natural log of how much likelier an account's conduct is among the core's than among honest accounts: two
-        normals, a shrunken distance apart. 0 where nothing is known, and for a core that keeps people's hours."""
-        of_core = _known(self.scores[core])
-        shift = min(max(0.8 * (float(of_core.mean()) - self._centre), 0.0), _MAX_SHIFT) if len(of_core) >= 3 else 0.0
-        return np.nan_to_num(shift * (self.scores[slots] - self._centre) - shift**2 / 2, nan=0.0)
+    def log_ratio(self, slots: Slots, core: Slots) -> Floats:
+        """Natural log of how much likelier an account's conduct is among the core's than among honest accounts.
+
+        Fisher's linear discriminant: two normals with the honest accounts' correlations, the core's mean apart. 0 where
+        nothing is known, and for a core that keeps people's hours.
+        """
+        of_core = self.z[core]
+        told = np.isfinite(of_core).sum(axis=0) >= 3
+        if not told.any():
+            return np.zeros(len(slots))
+        with np.errstate(invalid="ignore"):
+            means = np.where(told, np.nansum(of_core, axis=0) / np.maximum(np.isfinite(of_core).sum(axis=0), 1), 0.0)
+        shift = np.clip(_SHRINK * means, 0.0, _MAX_SHIFT)
+        z = self.z[slots]
+        out = np.zeros(len(slots))
+        # Accounts with the same statistics known share one discriminant: at most 2^4 of them.
+        pattern = np.isfinite(z) & told
+        codes = pattern @ (1 << np.arange(z.shape[1]))
+        for code in np.unique(codes):
+            columns = np.flatnonzero([code >> bit & 1 for bit in range(z.shape[1])])
+            if len(columns):
+                mine = codes == code
+                weights = np.linalg.solve(self._mixing[np.ix_(columns, columns)], shift[columns])
+                out[mine] = z[np.ix_(mine, columns)] @ weights - shift[columns] @ weights / 2
+        return out
 
 
-def _known(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _known(scores: Floats) -> Floats:
     return scores[np.isfinite(scores)]
 
 
-def _scores(values: Values, volumes: npt.NDArray[np.int64], honest: Slots) -> npt.NDArray[np.float64]:
-    """Normal scores among the honest accounts of the same volume bin, added over the statistics."""
-    out = np.full(len(values), np.nan)
+def _standard_scores(values: Values, volumes: npt.NDArray[np.int64], honest: Slots) -> Values:
+    out = np.full(values.shape, np.nan)
     if not len(honest):
         return out
+    signed = values * SUSPICIOUS[: values.shape[1]]
     bins = min(max(len(honest) // _PER_BIN, 1), _MAX_BINS)
     edges = [int(part[0]) for part in np.array_split(volumes[honest], bins)][1:]
     bin_of, bin_of_honest = np.digitize(volumes, edges), np.digitize(volumes[honest], edges)
-    for number in range(bins):
-        mine = np.flatnonzero(bin_of == number)
-        z = _normal_scores(values[mine], values[honest[bin_of_honest == number]])
-        known = np.isfinite(z).sum(axis=1)
-        total = np.nansum(z, axis=1)
-        out[mine] = np.where(known > 0, total / np.maximum(known, 1) ** _WORTH, np.nan)
+    for column in range(values.shape[1]):
+        for number in range(1 if column == VOLUME else bins):  # how much is itself no matter of like volume
+            reference = honest if column == VOLUME else honest[bin_of_honest == number]
+            known = _known(signed[reference, column])
+            if len(known) < _MIN_REFERENCE:
+                continue
+            quarter, middle = np.quantile(known, (0.25, 0.5))
+            scale = max((middle - quarter) / _QUARTILE, _MIN_SCALE[column])
+            mine = slice(None) if column == VOLUME else bin_of == number
+            out[mine, column] = np.clip((signed[mine, column] - middle) / scale, *_CLIP)
     return out
 
 
-def _normal_scores(values: Values, honest: Values) -> Values:
-    z = np.full(values.shape, np.nan)
-    for column, sign in enumerate(SUSPICIOUS):
-        reference = np.sort(sign * honest[:, column][np.isfinite(honest[:, column])])
-        told = np.isfinite(values[:, column])
-        if len(reference) < 30:
-            continue
-        mine = sign * values[told, column]
-        below = (np.searchsorted(reference, mine, "left") + np.searchsorted(reference, mine, "right")) / 2
-        z[told, column] = ndtri((below + 0.5) / (len(reference) + 1))
-    return z
+def _correlations(z: Values) -> Floats:
+    """Of honest accounts' statistics, pairwise; half-way to none, so that it can be inverted and few accounts do no harm."""
+    count = z.shape[1]
+    out = np.eye(count)
+    for one in range(count):
+        for other in range(one):
+            both = z[np.isfinite(z[:, [one, other]]).all(axis=1)][:, [one, other]]
+            if len(both) >= _MIN_REFERENCE and both.std(axis=0).min() > 0:
+                out[one, other] = out[other, one] = 0.5 * float(np.corrcoef(both.T)[0, 1])
+    return out

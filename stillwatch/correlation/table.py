@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,10 @@ from stillwatch.summary import AccountSummary
 
 PROPOSE, TEST = 0, 1
 Slots = npt.NDArray[np.int64]
+_DAY_NANO: Final = 86_400_000_000_000
+_SETTLED_AFTER_S: Final = 30 * 86_400
+_SEVERAL: Final = 3  # accounts: two may be a person's work and private ones
+_VERIFIED: Final = frozenset({"business", "contract"})
 
 
 class AccountTable:
@@ -31,7 +36,10 @@ class AccountTable:
         self._cells = np.zeros((64, 2, CELLS), dtype=np.uint16)
         self._conversations = np.zeros(64, dtype=np.int64)
         self._conduct = np.full((64, 3), np.nan)
+        self._window_from = np.zeros(64, dtype=np.int64)  # since when the account's conversations were counted
         self._unit = np.zeros(64, dtype=np.int64)  # a hash of the organisation, or of the account alone
+        self._verified = np.zeros(64, dtype=np.bool_)
+        self._created_s = np.zeros(64, dtype=np.int64)
         self.evicted = 0
 
     def __len__(self) -> int:
@@ -60,6 +68,10 @@ class AccountTable:
                 rows[half, cell] = count
         self._conversations[slot] = int(rows.sum())
         self._conduct[slot] = [np.nan if value is None else value for value in summary.conduct]
+        self._conduct[slot, 0] **= 0.5  # a share near 0 in most: its root is nearly symmetric
+        self._created_s[slot] = summary.created_unix or 0
+        self._verified[slot] = summary.verification in _VERIFIED
+        self._window_from[slot] = summary.window_from_unix_nano
         # Account tokens and organisation ids can not be told apart, so their names must not meet.
         unit = f"o {summary.organisation}" if summary.organisation else f"a {summary.account}"
         self._unit[slot] = int.from_bytes(blake2b(unit.encode(), digest_size=7).digest())
@@ -80,6 +92,9 @@ class AccountTable:
             self._conversations = np.concatenate([self._conversations, np.zeros_like(self._conversations)])
             self._conduct = np.concatenate([self._conduct, np.full_like(self._conduct, np.nan)])
             self._unit = np.concatenate([self._unit, np.zeros_like(self._unit)])
+            self._created_s = np.concatenate([self._created_s, np.zeros_like(self._created_s)])
+            self._verified = np.concatenate([self._verified, np.zeros_like(self._verified)])
+            self._window_from = np.concatenate([self._window_from, np.zeros_like(self._window_from)])
         return slot
 
     def slot(self, account: str) -> int | None:
@@ -111,6 +126,17 @@ class AccountTable:
         """For each account the place of its unit, 0, 1, …: an organisation that shards its work over many keys is one."""
         return np.unique(self._unit[slots], return_inverse=True)[1].astype(np.int64)
 
+    def settled(self, slots: Slots, now_unix_nano: int) -> Slots:
+        """Those that signed up more than 30 days ago, or at a time that nobody told: campaigns sign up afresh."""
+        return slots[now_unix_nano / 1e9 - self._created_s[slots] >= _SETTLED_AFTER_S]
+
+    def belongs_to_an_organisation(self) -> npt.NDArray[np.bool_]:
+        """By slot: one of several accounts of an organisation, or of one whose identity was verified as a business."""
+        used = len(self._summaries)
+        units, many = np.unique(self._unit[:used], return_counts=True)
+        several = many[np.searchsorted(units, self._unit[:used])] >= _SEVERAL
+        return several | self._verified[:used]
+
     def counts_of_units(self, slots: Slots, half: int | None = None) -> Counts:
         """As :meth:`counts`, with the accounts of one organisation added up."""
         units = self.units(slots)
@@ -119,16 +145,21 @@ class AccountTable:
         return out
 
     def mean_by_unit(self, slots: Slots, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """``values`` of the accounts averaged within organisations; NaN does not count."""
+        """``values`` of the accounts (one or several each) averaged within organisations; NaN does not count."""
         units, known = self.units(slots), np.isfinite(values)
-        many = np.bincount(units, weights=known)
-        total = np.bincount(units, weights=np.where(known, values, 0.0))
+        shape = (int(units.max(initial=-1)) + 1, *values.shape[1:])
+        many, total = np.zeros(shape), np.zeros(shape)
+        np.add.at(many, units, known)
+        np.add.at(total, units, np.where(known, values, 0.0))
         return np.where(many > 0, total / np.maximum(many, 1), np.nan)
 
-    def conduct(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Behaviour in time and conversations, by slot."""
+    def conduct(self, now_unix_nano: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Behaviour in time and conversations, by slot. The fourth column is volume: the logarithm of conversations a day,
+        silent days included; of an account younger than a day, so far."""
         used = len(self._summaries)
-        return self._conduct[:used], self._conversations[:used]
+        days = np.maximum((now_unix_nano - self._window_from[:used]) / _DAY_NANO, 1.0)
+        volume = np.log1p(self._conversations[:used] / days)
+        return np.column_stack([self._conduct[:used], volume]), self._conversations[:used]
 
     def conversations(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return self._conversations[slots]

@@ -1,19 +1,19 @@
 """Does a proposed group share one source of prompts, and one dispatcher?
 
-1. The group was proposed by shared identity; its *content* has not been looked at. So the group as it is can be tested
-   on all of its conversations. The unit is the organisation: one that shards its work over keys is one, and one alone is
-   no group.
-2. A linkage value is shared by bystanders too. One half of the conversations trims the group: accounts that fit its
-   mixture worst are dropped. The other half tests what is left. The two e-values are averaged.
-3. The test of content: is F below ``MAX_RELATIVE_F`` of what honest accounts of like volume show? One-sided, Student's t
-   on the jackknife error. Honest sets are trimmed in the same way; if one that keeps as many accounts comes out as low,
-   this evidence is void: trimming must not manufacture a discovery.
-4. The test of conduct: do they behave in time as no honest group does (``conduct``)? What people ask about does not depend
-   on when they ask, so this evidence may be multiplied with that of content, here at a milder floor: cover traffic of a
-   half leaves a quarter of people's F. Averaged with 3.
-5. A group that covers few topics is a product with one job, or a class with one assignment: its evidence is void.
-
-Cover of more than a half, and accounts that keep a person's hours, are not found (docs/adr/0010).
+1. The group was proposed by shared identity; its *content* and *conduct* have not been looked at, so both can be tested
+   on all that is known. The unit is the organisation: one that shards its work over keys is one, and one alone is no
+   group.
+2. Content: is F below what honest groups show (``group_null``), and below a half of what matched honest accounts show?
+   Where too few groups are known to learn from: below ``MAX_RELATIVE_F`` of it.
+3. A linkage value is shared by bystanders too. One half of the conversations trims the group: accounts that fit its
+   mixture worst are dropped. The other half tests what is left. Honest sets are trimmed in the same way; if one that
+   keeps as many accounts comes out as low, this evidence is void: trimming must not manufacture a discovery. The two
+   e-values are averaged.
+4. Conduct: do they behave in time as no honest group does (``conduct``)? What people ask about does not depend on when they
+   ask, so this evidence multiplies with that of content. But machines that honest strangers run behave like machines too:
+   it counts only where content supports it. Alone it counts, up to a bound, where all send far more than people do.
+5. A group that covers few topics is a product with one job, or a class with one assignment, and one whose accounts differ
+   in what they ask as honest ones do is no pool: their evidence is void.
 """
 
 from __future__ import annotations
@@ -26,19 +26,28 @@ from scipy.special import stdtr
 
 from stillwatch.correlation.conduct import Conduct, GroupConduct
 from stillwatch.correlation.evidence import e_from_p
+from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.membership import concentration_of, log_likelihood_ratio
-from stillwatch.correlation.nulls import Population, Slots, honest_beside
+from stillwatch.correlation.nulls import Honest, Population, Slots, honest_beside
 from stillwatch.correlation.table import PROPOSE, TEST, AccountTable
 from stillwatch.settings import DetectionSettings
 
 # Honest teams on one tool differ a third as much as strangers do, one in twenty of them a tenth (measured on real
 # text, semi-synthetic). A campaign's accounts differ by nothing: a seventh leaves room for both.
 MAX_RELATIVE_F: Final = 0.15
-# With half of cover traffic a quarter of people's F is left. Honest accounts that share something come as low by chance, so
-# what this can say is capped; it only lets conduct speak.
+# With half of cover traffic a quarter of people's F is left; teams in one trade have a half.
 MILD_RELATIVE_F: Final = 0.5
-_MAX_MILD_E: Final = 20.0
+# Content supports what conduct says when it would do so by chance in one honest group of twenty.
+_SUPPORT: Final = 0.05
+# How much honest groups differ is not known before some were seen: until then content can support, and prove nothing.
+_UNLEARNED_P: Final = 0.01
+# Conduct alone: enough to throttle, never to revoke; and only where the accounts' mean volume is this many standard
+# deviations above that of all accounts, which no group of people is that happens to share a value.
+_MAX_ALONE_E: Final = 10_000.0
+_BLUNT_VOLUME: Final = 3.5
+# Before honest accounts can be compared with: people's F was .004 and more in all text that was ever looked at here.
+_SMALLEST_HONEST_F: Final = 0.004
 # A pool that is worth stealing covers at least this share of the topics that all accounts together cover.
 MIN_RELATIVE_BREADTH: Final = 0.25
 # Trimming: at most twelve rounds of the worst tenth, which can remove 70 % of a group.
@@ -53,12 +62,13 @@ _STRONG: Final = 20.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupTest:
-    """What a test of a group found. ``e_value`` 1 or less: no evidence. ``void``: why strong evidence was set aside."""
+    """What a test of a group found. ``e_value`` 1 or less: no evidence. ``void``: why strong evidence was set aside.
+    ``normal_f`` is ``None`` where too few honest accounts are known to compare with."""
 
     kept: Slots
     tested_accounts: int
     f: float
-    normal_f: tuple[float, float]
+    normal_f: tuple[float, float] | None
     p_value: float
     e_value: float
     breadth: float
@@ -72,55 +82,84 @@ class GroupTest:
 
 
 def examine_group(
-    table: AccountTable, slots: Slots, kin: Slots, population: Population, conduct: Conduct, settings: DetectionSettings
-) -> GroupTest | None:
-    """``kin``: accounts that share with the group what most of it shares. ``None`` when there are too few honest accounts
-    to compare with, when too little is left of the group, or when it is fewer organisations than a group needs."""
+    table: AccountTable, slots: Slots, kin: Slots, population: Population, conduct: Conduct, content: GroupNull | None,
+    settings: DetectionSettings,
+) -> GroupTest | None:  # fmt: skip
+    """``kin``: accounts that share with the group what most of it shares. ``content``: F of honest groups. ``None`` when
+    too little is known of the group, or when it is fewer organisations than a group needs."""
     units = table.mean_by_unit(slots, conduct.scores[slots])
-    if len(units) < settings.min_group_accounts:
+    whole = heterogeneity(table.counts_of_units(slots))
+    if len(units) < settings.min_group_accounts or whole is None:
         return None
-    honest = honest_beside(table, slots, kin, population, settings.min_null_accounts)
-    if honest is None or honest.f <= 0:
-        return None
-    concentration = concentration_of(honest.found.f)
-    floor = MAX_RELATIVE_F * honest.f
-    kept = trim(table, slots, population, concentration, floor)
-    whole, tested = heterogeneity(table.counts_of_units(slots)), heterogeneity(table.counts_of_units(kept, TEST))
-    if whole is None or tested is None or tested.accounts < _MIN_KEPT:
-        return None
-    p_whole, p_kept = _p_value(whole, floor), _p_value(tested, floor)
-    # The mean of e-values is one, however they depend on each other: a clean group is tested on all of its
-    # conversations, one with bystanders on half of them.
-    content = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    mild = min(e_from_p(_p_value(whole, MILD_RELATIVE_F * honest.f)), _MAX_MILD_E)
     behaved = conduct.group(units)
-    both = mild * e_from_p(behaved.p_value) if behaved is not None else 1.0
-    shown, p_value = (whole, p_whole) if p_whole <= p_kept or both > content else (tested, p_kept)
-    if both > content:
+    e_conduct = behaved.e_value if behaved is not None else 1.0
+    honest = honest_beside(table, slots, kin, population, settings.min_null_accounts)
+    if honest is not None and honest.f <= 0:
+        honest = None  # as few, or as much alike, as nobody is: nothing can be below it
+    honest_f = honest.f if honest is not None else _SMALLEST_HONEST_F
+    floor = MAX_RELATIVE_F * honest_f
+    concentration = concentration_of(honest.found.f if honest is not None else honest_f)
+    kept, tested, p_whole, p_kept = slots, whole, 1.0, 1.0
+    if honest is not None:
+        kept = trim(table, slots, population, concentration, floor)
+        tested = heterogeneity(table.counts_of_units(kept, TEST)) or whole
+        p_whole = _alike(whole, MILD_RELATIVE_F * honest_f, floor, content)
+        p_kept = _alike(tested, floor, floor, content) if tested is not whole else 1.0
+    alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
+    supported = min(p_whole, p_kept) <= _SUPPORT
+    both = alike * e_conduct if supported else 1.0
+    blunt = behaved is not None and behaved.volume >= _BLUNT_VOLUME
+    alone = min(e_conduct, _MAX_ALONE_E) if blunt else 1.0
+    shown, p_value = (whole, p_whole) if p_whole <= p_kept or max(both, alone) > alike else (tested, p_kept)
+    if max(both, alone) > alike:
         kept = _behaving_alike(slots, conduct)
     out = GroupTest(
-        kept=kept, tested_accounts=shown.accounts, f=shown.f, normal_f=_interval(honest.found), p_value=p_value,
-        e_value=(content + both) / 2, concentration=concentration, floor=floor,
+        kept=kept, tested_accounts=shown.accounts, f=shown.f, p_value=p_value,
+        normal_f=_interval(honest.found) if honest is not None else None,
+        # Each of the three would do; their mean is evidence however they depend on each other.
+        e_value=(alike + both + alone) / 3, concentration=concentration, floor=floor,
         breadth=min(1 / max(shown.same_topic, 1e-9) / population.effective_topics, 1.0), conduct=behaved,
     )  # fmt: skip
     if out.e_value < _STRONG:
         return out
     if out.breadth < MIN_RELATIVE_BREADTH:
         return out.set_aside(f"covers {out.breadth:.0%} of the population's topics: one job, or one assignment")
+    if whole.f - 1.645 * whole.standard_error > MILD_RELATIVE_F * honest_f:
+        return out.set_aside("what its accounts ask differs as honest accounts' does: no common source")
+    return _against_honest_sets(table, slots, kept, population, honest, out, alike, both, alone, settings)
+
+
+def _against_honest_sets(
+    table: AccountTable, slots: Slots, kept: Slots, population: Population, honest: Honest | None, out: GroupTest,
+    alike: float, both: float, alone: float, settings: DetectionSettings,
+) -> GroupTest:  # fmt: skip
+    if honest is None:
+        return out
     sets = honest.sets(len(slots), settings.null_sets, settings.seed)
-    if content >= _STRONG and any(
-        _is_as_low(table, one, population, out, floor, len(kept) / len(slots)) for one in sets[:_TRIMMED_NULLS]
+    share = len(kept) / len(slots)
+    if alike >= _STRONG and any(
+        _is_as_low(table, one, population, out, out.floor, share) for one in sets[:_TRIMMED_NULLS]
     ):
-        out = replace(out, e_value=(1.0 + both) / 2, void="honest sets, trimmed in the same way, come out as alike")
+        spoken = both / alike if alike > 1 else both
+        out = replace(
+            out, e_value=(1.0 + spoken + alone) / 3, void="honest sets, trimmed in the same way, come out as alike"
+        )
         if out.e_value < _STRONG:
             return out
     f = [found.f for one in sets if (found := heterogeneity(table.counts_of_units(one))) is not None]
     return replace(out, normal_f=(float(np.quantile(f, 0.05)), float(np.quantile(f, 0.95)))) if f else out
 
 
+def _alike(found: Heterogeneity, below: float, floor: float, content: GroupNull | None) -> float:
+    """p-value that honest accounts come out as alike as these: by the matched accounts and by groups of the moment."""
+    if content is None:
+        return max(_p_value(found, floor), _UNLEARNED_P)
+    return max(_p_value(found, below), content.p_value(found.f, found.standard_error**2, found.accounts))
+
+
 def _behaving_alike(slots: Slots, conduct: Conduct) -> Slots:
     """Those of a group whose own conduct is not an honest account's: half a standard deviation and more."""
-    alike = slots[np.nan_to_num(conduct.scores[slots], nan=-1.0) > 0.5]
+    alike = slots[np.nan_to_num(conduct.scores[slots, -1], nan=-1.0) > 0.5]
     return alike if len(alike) >= _MIN_KEPT else slots
 
 
