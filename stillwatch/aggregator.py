@@ -27,8 +27,8 @@ from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign
 
-# A group is tested again when it has half as much data again: each test counts against the error rate.
-_RETEST_GROWTH: Final = 1.5
+# A group is tested again when it has a third as much data again: each test counts against the error rate.
+_RETEST_GROWTH: Final = 1.3
 # Weights of e-BH (Wang and Ramdas 2022): where campaigns are likelier, less evidence is needed, and more elsewhere. Cards and
 # sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example.
 _VIEW_WEIGHT: Final = {

@@ -3,15 +3,16 @@
 1. The group was proposed by shared identity; its *content* and *conduct* have not been looked at, so both can be tested
    on all that is known. The unit is the organisation: one that shards its work over keys is one, and one alone is no
    group.
-2. Content: is F below what honest groups show (``group_null``), and below a half of what matched honest accounts show?
-   Where too few groups are known to learn from: below ``MAX_RELATIVE_F`` of it.
+2. Content: is F below what honest groups show (``group_null``), and below ``MAX_RELATIVE_F`` of what matched honest accounts
+   show?
 3. A linkage value is shared by bystanders too. One half of the conversations trims the group: accounts that fit its
    mixture worst are dropped. The other half tests what is left. Honest sets are trimmed in the same way; if one that
    keeps as many accounts comes out as low, this evidence is void: trimming must not manufacture a discovery. The two
    e-values are averaged.
 4. Conduct: do they behave in time as no honest group does (``conduct``)? What people ask about does not depend on when they
    ask, so this evidence multiplies with that of content. But machines that honest strangers run behave like machines too:
-   it counts only where content supports it. Alone it counts, up to a bound, where all send far more than people do.
+   it counts only where content supports it (F below a half of honest accounts', and low among honest groups). Alone it
+   counts, up to a bound, where all send far more than people do.
 5. A group that covers few topics is a product with one job, or a class with one assignment, and one whose accounts differ
    in what they ask as honest ones do is no pool: their evidence is void.
 """
@@ -40,6 +41,8 @@ MAX_RELATIVE_F: Final = 0.15
 MILD_RELATIVE_F: Final = 0.5
 # Content supports what conduct says when it would do so by chance in one honest group of twenty.
 _SUPPORT: Final = 0.05
+# Colleagues come as low as that: what a mild floor can say is capped, it lets conduct speak.
+_MAX_SUPPORT_E: Final = 20.0
 # How much honest groups differ is not known before some were seen: until then content can support, and prove nothing.
 _UNLEARNED_P: Final = 0.01
 # Conduct alone: enough to throttle, never to revoke; and only where the accounts' mean volume is this many standard
@@ -99,20 +102,20 @@ def examine_group(
     honest_f = honest.f if honest is not None else _SMALLEST_HONEST_F
     floor = MAX_RELATIVE_F * honest_f
     concentration = concentration_of(honest.found.f if honest is not None else honest_f)
-    kept, tested, p_whole, p_kept = slots, whole, 1.0, 1.0
+    kept, tested, p_whole, p_kept, p_support = slots, whole, 1.0, 1.0, 1.0
     if honest is not None:
         kept = trim(table, slots, population, concentration, floor)
         tested = heterogeneity(table.counts_of_units(kept, TEST)) or whole
-        p_whole = _alike(whole, MILD_RELATIVE_F * honest_f, floor, content)
-        p_kept = _alike(tested, floor, floor, content) if tested is not whole else 1.0
+        p_whole = _alike(whole, floor, content)
+        p_kept = _alike(tested, floor, content) if tested is not whole else 1.0
+        p_support = _alike(whole, MILD_RELATIVE_F * honest_f, content)
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    supported = min(p_whole, p_kept) <= _SUPPORT
-    both = alike * e_conduct if supported else 1.0
+    both = min(e_from_p(p_support), _MAX_SUPPORT_E) * e_conduct if p_support <= _SUPPORT else 1.0
     blunt = behaved is not None and behaved.volume >= _BLUNT_VOLUME
     alone = min(e_conduct, _MAX_ALONE_E) if blunt else 1.0
-    shown, p_value = (whole, p_whole) if p_whole <= p_kept or max(both, alone) > alike else (tested, p_kept)
+    shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
-        kept = _behaving_alike(slots, conduct)
+        kept, shown, p_value = _behaving_alike(slots, conduct), whole, p_support
     out = GroupTest(
         kept=kept, tested_accounts=shown.accounts, f=shown.f, p_value=p_value,
         normal_f=_interval(honest.found) if honest is not None else None,
@@ -140,20 +143,19 @@ def _against_honest_sets(
     if alike >= _STRONG and any(
         _is_as_low(table, one, population, out, out.floor, share) for one in sets[:_TRIMMED_NULLS]
     ):
-        spoken = both / alike if alike > 1 else both
-        out = replace(
-            out, e_value=(1.0 + spoken + alone) / 3, void="honest sets, trimmed in the same way, come out as alike"
-        )
+        why = "honest sets, trimmed in the same way, come out as alike"
+        out = replace(out, e_value=(1.0 + both + alone) / 3, void=why)
         if out.e_value < _STRONG:
             return out
     f = [found.f for one in sets if (found := heterogeneity(table.counts_of_units(one))) is not None]
     return replace(out, normal_f=(float(np.quantile(f, 0.05)), float(np.quantile(f, 0.95)))) if f else out
 
 
-def _alike(found: Heterogeneity, below: float, floor: float, content: GroupNull | None) -> float:
-    """p-value that honest accounts come out as alike as these: by the matched accounts and by groups of the moment."""
+def _alike(found: Heterogeneity, below: float, content: GroupNull | None) -> float:
+    """p-value that honest accounts come out as alike as these: by a part of F of the matched accounts, and by the groups of
+    the moment."""
     if content is None:
-        return max(_p_value(found, floor), _UNLEARNED_P)
+        return max(_p_value(found, below), _UNLEARNED_P)
     return max(_p_value(found, below), content.p_value(found.f, found.standard_error**2, found.accounts))
 
 
