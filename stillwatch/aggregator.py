@@ -11,40 +11,28 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
-import numpy as np
-
 from stillwatch.campaigns import OpenCampaign, describe, recalled
-from stillwatch.correlation.attribution import MIN_CONVERSATIONS, members_of
-from stillwatch.correlation.conduct import Conduct
+from stillwatch.correlation.attribution import members_of
 from stillwatch.correlation.evidence import e_bh
-from stillwatch.correlation.group_null import GroupNull
-from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
+from stillwatch.correlation.homogeneity import heterogeneity
 from stillwatch.correlation.linkage import Key, LinkageIndex
-from stillwatch.correlation.nulls import Population, Slots
+from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, GROWTH, Group, Moment, Normality
+from stillwatch.correlation.nulls import Slots
 from stillwatch.correlation.table import AccountTable
-from stillwatch.correlation.verify import MIN_RELATIVE_BREADTH, GroupTest, examine_group
+from stillwatch.correlation.verify import GroupTest, examine_group
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign
 
-# A group is tested again when it has a third as much data again: each test counts against the error rate.
-_RETEST_GROWTH: Final = 1.3
 # Weights of e-BH (Wang and Ramdas 2022): where campaigns are likelier, less evidence is needed, and more elsewhere. Cards and
 # sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example.
 _VIEW_WEIGHT: Final = {
     "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
 }  # fmt: skip
-# With so many settled accounts, newcomers do not say what ordinary conduct is: in the volume at which a campaign works it
-# can be most of the accounts (docs/adr/0009).
-_MIN_SETTLED: Final = 200
-# A group with such conduct by a chance of less than this does not teach how honest groups differ in content.
-_SUSPECT: Final = 1e-3
-# To say what is normal, two conversations are enough: F is unbiased with any number, and most accounts are light.
-_MIN_COMPARED_CONVERSATIONS: Final = 2
-# A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
-_MAX_SHARE: Final = 0.2
-# A found group with this much overlap with a known campaign is the same campaign seen from another side.
+# A found group with this much overlap with a known campaign is the same campaign seen from another side, and needs no
+# discovery of its own: only evidence that 1 in 100 groups would show by chance.
 _SAME_CAMPAIGN: Final = 1 / 3
+_MORE_OF_THE_SAME: Final = 100.0
 
 
 class AggregatorCore:
@@ -52,10 +40,10 @@ class AggregatorCore:
         self._settings = settings
         self._links = LinkageIndex(settings.max_group_accounts)
         self.table = AccountTable(settings.max_accounts, self._links)
+        self._normality = Normality(self.table, self._links, settings)
         self._campaigns: dict[str, OpenCampaign] = {}
         self._tested_at: dict[Key, int] = {}  # conversations of the group when it was last tested
-        self._content: dict[Key, Heterogeneity | None] = {}  # of the groups of the moment
-        self._strong: list[float] = []  # e-values that could ever be discoveries; the others only count
+        self._strong: dict[Key, float] = {}  # e-values that could yet be discoveries; the others only count
         self.tests = 0
         self._weighed = 0.0  # the sum of their weights
         self.evaluations = 0
@@ -79,130 +67,99 @@ class AggregatorCore:
     def evaluate(self) -> list[Campaign]:
         """Campaigns that were opened or changed, oldest first."""
         self.evaluations += 1
-        honest = self._honest(self.table.with_at_least(_MIN_COMPARED_CONVERSATIONS))
-        if len(honest) < self._settings.min_null_accounts:
+        moment = self._normality.now(self._campaigners(), self.last_seen_unix_nano)
+        if moment is None:
             return []
-        population = Population.of(self.table, honest)
-        if population is None:
-            return []
-        settled = self.table.settled(population.by_volume, self.last_seen_unix_nano)
-        compared = settled if len(settled) >= _MIN_SETTLED else population.by_volume
-        conduct = Conduct(*self.table.conduct(self.last_seen_unix_nano), compared)
-        groups = self._groups(self.table.with_at_least(MIN_CONVERSATIONS))
-        conduct.learn(self.table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups)
-        due = self._due(groups)
-        content = self._content_of_groups(groups, due, population, conduct)
-        for key, slots in due:
-            found = examine_group(
-                self.table, slots, self.table.kin(slots), population, conduct, content, self._settings
-            )
+        for key, slots in self._due(self._normality.groups(self.table.with_at_least(COMPARED_CONVERSATIONS))):
             self._tested_at[key] = int(self.table.conversations(slots).sum())
-            if found is not None:
-                self._judge(key, found, population, conduct)
-        return [
-            changed
-            for campaign in self._campaigns.values()
-            if (changed := self._refresh(campaign, population, conduct))
-        ]
+            found = self._examine(key, slots, moment)
+            if found is not None and found[0] >= 1 / self._settings.false_discovery_level:
+                self._judge(key, slots, *found, moment)
+        return [changed for campaign in self._campaigns.values() if (changed := self._refresh(campaign, moment))]
 
-    def _honest(self, eligible: Slots) -> Slots:
+    def _campaigners(self) -> set[int]:
         """Known campaigns do not define what is normal."""
-        slots = [
+        slots = (
             self.table.slot(account)
             for campaign in self._campaigns.values()
             for account in campaign.core | campaign.probable
-        ]
-        members = [slot for slot in slots if slot is not None]
-        return eligible[~np.isin(eligible, np.array(members, dtype=np.int64))]
+        )
+        return {slot for slot in slots if slot is not None}
 
-    def _groups(self, eligible: Slots) -> list[tuple[Key, Slots]]:
-        """Groups that are big enough and rare enough, with the accounts that have data."""
-        position = {int(slot): index for index, slot in enumerate(eligible)}
-        out = []
-        for key, shared in self._links.groups(self._settings.min_group_accounts):
-            if len(shared) > max(_MAX_SHARE * len(self.table), self._settings.min_group_accounts):
-                continue
-            slots = np.array(sorted((s for s in shared if s in position), key=position.__getitem__), dtype=np.int64)
-            if len(slots) >= self._settings.min_group_accounts:
-                out.append((key, slots))
-        return out
-
-    def _due(self, groups: list[tuple[Key, Slots]]) -> list[tuple[Key, Slots]]:
-        """Those that have news since they were last tested."""
+    def _due(self, groups: list[Group]) -> list[Group]:
+        """Those that have a third more data than when they were last tested: each test counts against the error rate."""
         due = []
         for key, slots in groups:
             conversations = int(self.table.conversations(slots).sum())
-            grown = conversations >= _RETEST_GROWTH * self._tested_at.get(key, 0)
+            grown = conversations >= GROWTH * self._tested_at.get(key, 0)
             if grown and conversations >= self._settings.min_group_conversations:
                 due.append((key, slots))
         return due
 
-    def _content_of_groups(
-        self, groups: list[tuple[Key, Slots]], due: list[tuple[Key, Slots]], population: Population, conduct: Conduct
-    ) -> GroupNull | None:
-        """How alike groups of broad accounts are in what they ask; each is measured again when it is due for its test.
-        Groups that behave as no honest group does are no measure of honesty."""
-        for key, slots in due:
-            self._content[key] = heterogeneity(self.table.counts_of_units(slots))
-        units = {key: self.table.mean_by_unit(slots, conduct.scores[slots]) for key, slots in groups}
-        behaved = {key: conduct.group(scores) for key, scores in units.items()}
-        current = {key for key, one in behaved.items() if one is None or one.p_value > _SUSPECT}
-        self._content = {key: found for key, found in self._content.items() if key in behaved}
-        broad = [
-            (found.f, found.standard_error**2)
-            for key, found in sorted(self._content.items())
-            if found is not None
-            and key in current
-            and found.accounts >= self._settings.min_group_accounts
-            and found.same_topic * population.effective_topics * MIN_RELATIVE_BREADTH <= 1
-        ]
-        return GroupNull.of(broad)
-
-    def _judge(self, key: Key, found: GroupTest, population: Population, conduct: Conduct) -> None:
+    def _examine(self, key: Key, slots: Slots, moment: Moment) -> tuple[float, GroupTest] | None:
+        """(weighted e-value, test). Every test counts, whatever comes out."""
         weight = _VIEW_WEIGHT.get(key[0], 1.0)
+        found = examine_group(self.table, slots, self.table.kin(slots), moment, self._settings)
         self.tests += 1
         self._weighed += weight
-        level = self._settings.false_discovery_level
-        evidence = weight * found.e_value
-        if evidence < 1 / level:
+        return None if found is None else (weight * found.e_value, found)
+
+    def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
+        accounts = self._accounts(found.kept)
+        known = next((c for c in self._campaigns.values() if _overlaps(accounts, c.core | c.sure)), None)
+        if known is not None:
+            known.add_evidence(found, accounts, evidence)
+            self._extend(known, key, slots, moment)
             return
-        self._strong.append(evidence)
-        if evidence < e_bh(self._strong, self._weighed, level):
+        self._strong[key] = max(evidence, self._strong.get(key, 0.0))
+        # A campaign is one discovery, under however many values it is seen.
+        discovered = [campaign.strongest for campaign in self._campaigns.values()]
+        if evidence < e_bh([*discovered, *self._strong.values()], self._weighed, self._settings.false_discovery_level):
             return
-        known = self._same(found)
+        known = self._one_pool_with(accounts, found.floor)
         if known is None and len(self._campaigns) < self._settings.max_campaigns:
             known = OpenCampaign(_campaign_id(key), self.last_seen_unix_nano, found)
             self._campaigns[known.id] = known
         if known is not None:
-            known.add_evidence(key, found, self._accounts(found.kept))
+            del self._strong[key]
+            known.add_evidence(found, accounts, evidence)
+            known.add_group(key, accounts)
             # Its members beyond this group are known at once: the next group of the same pool is then recognised.
-            self._find_members(known, population, conduct)
+            self._find_members(known, moment)
 
-    def _same(self, test: GroupTest) -> OpenCampaign | None:
-        """The known campaign that this group is another side of: common accounts, or one pool for both."""
-        found = self._accounts(test.kept)
+    def _extend(self, known: OpenCampaign, key: Key, slots: Slots, moment: Moment) -> None:
+        """A value that many of a campaign's accounts share. It leads to more of them where they are most of its accounts;
+        and the others join the core only if they would pass without those that are known."""
+        mine = known.core | known.sure
+        rest = slots[[self.table.summary(int(slot)).account not in mine for slot in slots]]
+        if 2 * len(rest) <= len(slots):
+            known.add_group(key, frozenset())
+        if len(rest) >= self._settings.min_group_accounts:
+            found = self._examine(key, rest, moment)
+            if found is not None and found[0] >= _MORE_OF_THE_SAME:
+                known.add_group(key, self._accounts(found[1].kept))
+        self._find_members(known, moment)
+
+    def _one_pool_with(self, accounts: frozenset[str], floor: float) -> OpenCampaign | None:
+        """The known campaign whose core and these accounts together come out as fed from one pool."""
         for campaign in self._campaigns.values():
-            known = campaign.core | campaign.sure
-            shared = len(found & known) >= _SAME_CAMPAIGN * min(len(found), len(known))
-            if shared or self._one_pool(found | campaign.core, test.floor):
+            together = accounts | campaign.core
+            slots = [slot for account in sorted(together) if (slot := self.table.slot(account)) is not None]
+            found = heterogeneity(self.table.counts(slots)) if slots else None
+            if found is not None and found.f <= floor:
                 return campaign
         return None
-
-    def _one_pool(self, accounts: frozenset[str], floor: float) -> bool:
-        slots = [slot for account in sorted(accounts) if (slot := self.table.slot(account)) is not None]
-        together = heterogeneity(self.table.counts(slots)) if slots else None
-        return together is not None and together.f <= floor
 
     def _accounts(self, slots: Slots) -> frozenset[str]:
         return frozenset(self.table.summary(int(slot)).account for slot in slots)
 
-    def _find_members(self, campaign: OpenCampaign, population: Population, conduct: Conduct) -> None:
+    def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
         campaign.members = members_of(
-            campaign.core, campaign.keys, campaign.best.concentration, self.table, self._links, population, conduct
+            campaign.core, campaign.keys, campaign.best.concentration, self.table, self._links, moment
         )
 
-    def _refresh(self, campaign: OpenCampaign, population: Population, conduct: Conduct) -> Campaign | None:
-        self._find_members(campaign, population, conduct)
+    def _refresh(self, campaign: OpenCampaign, moment: Moment) -> Campaign | None:
+        self._find_members(campaign, moment)
         return campaign.update(describe(campaign, self.table, self.last_seen_unix_nano))
 
     # -- questions ---------------------------------------------------------------------------------------------------
@@ -229,6 +186,10 @@ class AggregatorCore:
         """The policy has decided: shown with the campaign."""
         found = self._campaigns.get(campaign_id)
         return found.set_action(action) if found else None
+
+
+def _overlaps(found: frozenset[str], known: frozenset[str]) -> bool:
+    return bool(found & known) and len(found & known) >= _SAME_CAMPAIGN * min(len(found), len(known))
 
 
 def _campaign_id(key: Key) -> str:

@@ -36,11 +36,16 @@ class OpenCampaign:
     evidence: tuple[tuple[float, frozenset[str]], ...] = ()
     members: tuple[ListedMember, ...] = ()
     described: Campaign | None = None
+    strongest: float = 0.0  # the largest weighted e-value of one of its groups
 
-    def add_evidence(self, key: Key, found: GroupTest, accounts: frozenset[str]) -> None:
+    def add_group(self, key: Key, accounts: frozenset[str]) -> None:
+        """A value that leads to members; ``accounts`` join the core."""
         self.core |= accounts
         if key not in self.keys and len(self.keys) < _MAX_KEYS:
             self.keys = (*self.keys, key)
+
+    def add_evidence(self, found: GroupTest, accounts: frozenset[str], weighted: float) -> None:
+        self.strongest = max(self.strongest, weighted)
         if found.e_value > self.best.e_value:
             self.best = found
         strongest = sorted((*self.evidence, (found.e_value, accounts)), key=lambda item: -item[0])
@@ -94,7 +99,7 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     members = tuple(ListedMember(member.account, member.confidence) for member in campaign.members)
     evidence = ((campaign.e_value, core),)
     return OpenCampaign(
-        campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign
+        campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value
     )  # fmt: skip
 
 

@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from stillwatch.correlation.conduct import Conduct
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.membership import Vector, confidence, log_likelihood_ratio, prior_log_odds
+from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Moment
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
 
@@ -40,17 +40,20 @@ class ListedMember:
 
 def members_of(
     core_accounts: Collection[str], keys: Collection[Key], concentration: float, table: AccountTable,
-    links: LinkageIndex, population: Population, conduct: Conduct,
+    links: LinkageIndex, moment: Moment,
 ) -> tuple[ListedMember, ...]:  # fmt: skip
     """Surest first. Candidates are the core and the accounts that share one of ``keys``, the values under which a group
     has passed. For each value its own accounts tell how many of them are members (a mixture of two kinds); an account
     takes the highest of its values as its prior."""
+    population, conduct = moment.population, moment.conduct
     found = (table.slot(account) for account in core_accounts)
     core = {slot for slot in found if slot is not None}  # an account may have been evicted since
     if not core:
         return ()
     core = _fitting(core, concentration, table, population)
-    told = set(map(int, table.with_at_least(MIN_CONVERSATIONS)))
+    # Bystanders are counted whole, light ones included; only who has asked enough to be told apart is listed.
+    known_accounts = table.with_at_least(COMPARED_CONVERSATIONS)
+    told = set(map(int, known_accounts))
     sharing = [links.sharing(key) & told for key in sorted(keys)]
     slots = np.array(sorted(core.union(*sharing), key=lambda slot: table.summary(slot).account), dtype=np.int64)
     core_slots = np.array(sorted(core), dtype=np.int64)
@@ -68,18 +71,17 @@ def members_of(
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
     # not yet found included: this errs towards acting on nobody.
-    outside = table.with_at_least(MIN_CONVERSATIONS)
-    outside = outside[~np.isin(outside, np.concatenate([core_slots, kin]))]
+    outside = known_accounts[~np.isin(known_accounts, np.concatenate([core_slots, kin]))]
     wrong = np.ones(len(slots))
     for affiliated in (False, True):
         mine = in_organisation[slots] == affiliated
+        like = outside[in_organisation[outside] == affiliated][:_MAX_OUTSIDE]
         if mine.any():
-            like = outside[in_organisation[outside] == affiliated][:_MAX_OUTSIDE]
             of_like = ratio_of(like)
-            honest = like[~np.isin(like, slots)]
-            known = float(np.quantile(ratio_of(honest[-_MAX_HONEST:]), _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
+            honest = of_like[~np.isin(like, slots)][-_MAX_HONEST:]
+            known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
             ratio[mine] -= max(known, 0.0)
-            wrong[mine] = false_share(ratio[mine], of_like - max(known, 0.0))
+            wrong[mine] = false_share(ratio[mine], of_like - max(known, 0.0), 1.0 if affiliated else 0.5)
     prior = np.zeros(len(slots))
     for shared in sharing:
         index = np.array([at[slot] for slot in shared], dtype=np.int64)
@@ -88,23 +90,25 @@ def members_of(
     listed = [
         ListedMember(table.summary(int(slot)).account, round(float(sure), 4))
         for slot, sure in zip(slots, sure_enough, strict=True)
-        if sure >= _MIN_LISTED_CONFIDENCE
+        if sure >= _MIN_LISTED_CONFIDENCE and table.conversations(slot) >= MIN_CONVERSATIONS
     ]
     return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
 
 
-def false_share(candidates: Vector, outside: Vector) -> Vector:
+def false_share(candidates: Vector, outside: Vector, unseen: float = 0.5) -> Vector:
     """For each candidate, at most what share of those at least as likely as it would be honest, if all were.
 
     The empirical false discovery proportion (Storey 2002, with every candidate counted as a possible false one): the
     number of candidates times the share of outsiders that reach the same ratio, over the number of candidates that do.
+    ``unseen`` outsiders more are counted (a half: Jeffreys): that none of n reached it does not show that none ever does.
+    Keys of organisations come in few and large lots, so there a whole one is.
 
-    >>> false_share(np.array([9.0, 8.0, 0.0]), np.array([0.0, 1.0, -1.0])).round(2).tolist()
-    [0.0, 0.0, 0.67]
+    >>> false_share(np.array([9.0, 8.0, 0.0]), np.array([0.0, 1.0, -1.0] * 33)).round(3).tolist()
+    [0.008, 0.008, 0.665]
     """
     reach = len(outside) - np.searchsorted(np.sort(outside), candidates, side="left")
     rank = len(candidates) - np.searchsorted(np.sort(candidates), candidates, side="left")
-    share = np.minimum(len(candidates) * reach / max(len(outside), 1) / rank, 1.0)
+    share = np.minimum(len(candidates) * (reach + unseen) / (len(outside) + 1) / rank, 1.0)
     # A less likely candidate is never surer than a likelier one, nor the other way round.
     order = np.argsort(candidates, kind="stable")
     out = np.empty_like(share)

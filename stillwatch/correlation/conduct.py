@@ -35,7 +35,8 @@ _MAX_BINS: Final = 5
 _MIN_REFERENCE: Final = 30
 _QUARTILE: Final = 0.6745  # standard deviations from the median to the quartile of a normal law
 _MIN_SCALE: Final = np.array([0.05, 0.1, 0.15, 0.3])  # of the four statistics: a narrower reference is a small sample
-_CLIP: Final = (-3.0, 6.0)
+_CLIP: Final = (-3.0, 12.0)
+_CLIP_IN_GROUPS: Final = 6.0  # no account carries a group's mean alone
 # k statistics that correlate by 0.4 or so: their sum has a variance of about k^1.5.
 _WORTH: Final = 0.75
 # Honest groups' means differ by at least this much, however few groups there are to learn it from.
@@ -43,6 +44,9 @@ _MIN_BETWEEN: Final = 0.2
 # A member's distance from honest accounts, as its core shows it, is shrunk by a fifth and taken as this at most.
 _SHRINK: Final = 0.8
 _MAX_SHIFT: Final = 4.0
+# A member lies within two of the core's own standard deviations of its mean, or loses what a normal law takes off.
+_TYPICAL: Final = 2.0
+_MIN_SPREAD: Final = 0.5
 _UNKNOWN: Final = GroupNull(0.0, 1.0, 10)  # until groups were seen, hardly anything is surprising
 
 
@@ -66,10 +70,11 @@ class Conduct:
 
     def __init__(self, values: Values, volumes: npt.NDArray[np.int64], honest_by_volume: Slots) -> None:
         self.z = _standard_scores(values, volumes, honest_by_volume)
-        known = np.isfinite(self.z).sum(axis=1)
-        total = np.nansum(self.z, axis=1)
+        clipped = np.minimum(self.z, _CLIP_IN_GROUPS)
+        known = np.isfinite(clipped).sum(axis=1)
+        total = np.nansum(clipped, axis=1)
         together = np.where(known > 0, total / np.maximum(known, 1) ** _WORTH, np.nan)
-        self.scores: Floats = np.column_stack([self.z, together])
+        self.scores: Floats = np.column_stack([clipped, together])
         self._nulls: list[GroupNull] = [_UNKNOWN] * self.scores.shape[1]
         self._mixing = _correlations(self.z[honest_by_volume])
 
@@ -108,7 +113,8 @@ class Conduct:
     def log_ratio(self, slots: Slots, core: Slots) -> Floats:
         """Natural log of how much likelier an account's conduct is among the core's than among honest accounts.
 
-        Fisher's linear discriminant: two normals with the honest accounts' correlations, the core's mean apart. 0 where
+        Fisher's linear discriminant: two normals with the honest accounts' correlations, the core's mean apart; less what
+        an account falls short of the core: who writes much is not like accounts that write ten times as much. 0 where
         nothing is known, and for a core that keeps people's hours.
         """
         of_core = self.z[core]
@@ -118,6 +124,11 @@ class Conduct:
         with np.errstate(invalid="ignore"):
             means = np.where(told, np.nansum(of_core, axis=0) / np.maximum(np.isfinite(of_core).sum(axis=0), 1), 0.0)
         shift = np.clip(_SHRINK * means, 0.0, _MAX_SHIFT)
+        with np.errstate(invalid="ignore"):
+            spread = np.sqrt(
+                np.nansum((of_core - means) ** 2, axis=0) / np.maximum(np.isfinite(of_core).sum(axis=0) - 1, 1)
+            )
+        spread = np.maximum(spread, _MIN_SPREAD)
         z = self.z[slots]
         out = np.zeros(len(slots))
         # Accounts with the same statistics known share one discriminant: at most 2^4 of them.
@@ -128,7 +139,9 @@ class Conduct:
             if len(columns):
                 mine = codes == code
                 weights = np.linalg.solve(self._mixing[np.ix_(columns, columns)], shift[columns])
-                out[mine] = z[np.ix_(mine, columns)] @ weights - shift[columns] @ weights / 2
+                own = z[np.ix_(mine, columns)]
+                short = np.maximum((means[columns] - own) / spread[columns] - _TYPICAL, 0.0) * (shift[columns] > 0)
+                out[mine] = own @ weights - shift[columns] @ weights / 2 - (short**2).sum(axis=1) / 2
         return out
 
 
@@ -163,7 +176,7 @@ def _correlations(z: Values) -> Floats:
     out = np.eye(count)
     for one in range(count):
         for other in range(one):
-            both = z[np.isfinite(z[:, [one, other]]).all(axis=1)][:, [one, other]]
+            both: Floats = z[np.isfinite(z[:, [one, other]]).all(axis=1)][:, [one, other]]
             if len(both) >= _MIN_REFERENCE and both.std(axis=0).min() > 0:
                 out[one, other] = out[other, one] = 0.5 * float(np.corrcoef(both.T)[0, 1])
     return out

@@ -22,22 +22,36 @@ _ROUNDS = 20  # the proportion moves by less than 1 % after ten
 _MAX_PRIOR = 2.2
 # How broad people are, as multiples of the usual concentration, and how many of them. One in twenty is as broad as a
 # gateway that serves a whole company.
+_POOL_BREADTH = 64.0  # of a pool as one dispatcher deals it out, in the same multiples
+# A busy honest person who asks about everything looks like a pool; the model does not know how many such people there are.
+# So topics alone make nobody surer than 1 in 55, and speak against somebody as loudly as they like, within reason.
+_CONTENT_SAYS = (-10.0, 4.0)
 _BREADTHS = ((1.0, 0.75), (4.0, 0.2), (16.0, 0.05))
 
 
-def pool_log_likelihood(counts: Counts, pool: Counts, population: Vector, *, inside: npt.NDArray[np.bool_]) -> Vector:
-    """log P(counts of each row | pool), leaving the row itself out of ``pool`` sums where it is ``inside``."""
+def pool_log_likelihood(
+    counts: Counts, pool: Counts, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_]
+) -> Vector:
+    """log P(counts of each row | pool), leaving the row itself out of ``pool`` sums where it is ``inside``.
+
+    Dirichlet-multinomial with a large concentration: the pool is estimated, and no dispatcher deals it out perfectly. A
+    plain multinomial would find each account with thousands of requests unlike any pool.
+    """
     rest = pool[None, :] - np.where(inside[:, None], counts, 0.0)
     mixture = (rest + _SMOOTHING * population[None, :]) / (rest.sum(axis=1, keepdims=True) + _SMOOTHING)
-    return np.asarray((counts * np.log(np.maximum(mixture, 1e-12))).sum(axis=1))
+    return _dirichlet_multinomial(counts, np.maximum(mixture * concentration, 1e-6))
 
 
 def person_log_likelihood(counts: Counts, population: Vector, concentration: float) -> Vector:
-    """log P(counts of each row | an honest person), Dirichlet-multinomial without the multinomial coefficient."""
-    alpha = np.maximum(population * concentration, 1e-6)
-    totals = counts.sum(axis=1)
-    each = (gammaln(counts + alpha[None, :]) - gammaln(alpha)[None, :]).sum(axis=1)
-    return np.asarray(gammaln(alpha.sum()) - gammaln(totals + alpha.sum()) + each)
+    """log P(counts of each row | an honest person)."""
+    return _dirichlet_multinomial(counts, np.maximum(population * concentration, 1e-6)[None, :])
+
+
+def _dirichlet_multinomial(counts: Counts, alpha: Counts) -> Vector:
+    """Without the multinomial coefficient, which is the same for every law."""
+    total = alpha.sum(axis=1)
+    each = (gammaln(counts + alpha) - gammaln(alpha)).sum(axis=1)
+    return np.asarray(gammaln(total) - gammaln(counts.sum(axis=1) + total) + each)
 
 
 def concentration_of(f: float) -> float:
@@ -48,17 +62,17 @@ def concentration_of(f: float) -> float:
 def log_likelihood_ratio(
     counts: Counts, pool: Counts, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_]
 ) -> Vector:
-    """Natural log; above 0 speaks for membership.
+    """Natural log, kept to what topics can say; above 0 speaks for membership.
 
     A person is narrow with most of the weight and broad with some: a broad person's topics look like a pool's, and the
     ratio must then stay near 0, whatever the account's volume.
     """
-    member = pool_log_likelihood(counts, pool, population, inside=inside)
+    member = pool_log_likelihood(counts, pool, population, concentration * _POOL_BREADTH, inside=inside)
     persons = [
         np.log(weight) + person_log_likelihood(counts, population, concentration * breadth)
         for breadth, weight in _BREADTHS
     ]
-    return np.asarray(member - logsumexp(persons, axis=0))
+    return np.clip(member - logsumexp(persons, axis=0), *_CONTENT_SAYS)
 
 
 def prior_log_odds(log_ratio: Vector) -> float:

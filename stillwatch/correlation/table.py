@@ -23,6 +23,8 @@ PROPOSE, TEST = 0, 1
 Slots = npt.NDArray[np.int64]
 _DAY_NANO: Final = 86_400_000_000_000
 _SETTLED_AFTER_S: Final = 30 * 86_400
+# A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
+MAX_SHARE: Final = 0.2
 _SEVERAL: Final = 3  # accounts: two may be a person's work and private ones
 _VERIFIED: Final = frozenset({"business", "contract"})
 
@@ -114,6 +116,7 @@ class AccountTable:
         """Accounts that share a value which most of these have: possible siblings, so no measure of honesty."""
         common = Counter(key for slot in slots for key in self.summary(int(slot)).links)
         shared = [self._links.sharing(key) for key, count in common.items() if 2 * count > len(slots)]
+        shared = [accounts for accounts in shared if len(accounts) <= MAX_SHARE * len(self)]
         return np.array(sorted(set().union(*shared)), dtype=np.int64)
 
     def counts(self, slots: npt.NDArray[np.int64] | Sequence[int], half: int | None = None) -> Counts:
@@ -136,6 +139,9 @@ class AccountTable:
         units, many = np.unique(self._unit[:used], return_counts=True)
         several = many[np.searchsorted(units, self._unit[:used])] >= _SEVERAL
         return several | self._verified[:used]
+
+    def unit_hashes(self, slots: Slots) -> Slots:
+        return self._unit[slots]
 
     def counts_of_units(self, slots: Slots, half: int | None = None) -> Counts:
         """As :meth:`counts`, with the accounts of one organisation added up."""

@@ -30,6 +30,7 @@ from stillwatch.correlation.evidence import e_from_p
 from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.membership import concentration_of, log_likelihood_ratio
+from stillwatch.correlation.moment import MIN_RELATIVE_BREADTH, Moment
 from stillwatch.correlation.nulls import Honest, Population, Slots, honest_beside
 from stillwatch.correlation.table import PROPOSE, TEST, AccountTable
 from stillwatch.settings import DetectionSettings
@@ -51,8 +52,6 @@ _MAX_ALONE_E: Final = 10_000.0
 _BLUNT_VOLUME: Final = 3.5
 # Before honest accounts can be compared with: people's F was .004 and more in all text that was ever looked at here.
 _SMALLEST_HONEST_F: Final = 0.004
-# A pool that is worth stealing covers at least this share of the topics that all accounts together cover.
-MIN_RELATIVE_BREADTH: Final = 0.25
 # Trimming: at most twelve rounds of the worst tenth, which can remove 70 % of a group.
 _TRIM_ROUNDS: Final = 12
 _TRIM_SHARE: Final = 0.1
@@ -85,11 +84,11 @@ class GroupTest:
 
 
 def examine_group(
-    table: AccountTable, slots: Slots, kin: Slots, population: Population, conduct: Conduct, content: GroupNull | None,
-    settings: DetectionSettings,
-) -> GroupTest | None:  # fmt: skip
-    """``kin``: accounts that share with the group what most of it shares. ``content``: F of honest groups. ``None`` when
-    too little is known of the group, or when it is fewer organisations than a group needs."""
+    table: AccountTable, slots: Slots, kin: Slots, moment: Moment, settings: DetectionSettings
+) -> GroupTest | None:
+    """``kin``: accounts that share with the group what most of it shares. ``None`` when too little is known of the group,
+    or when it is fewer organisations than a group needs."""
+    population, conduct, content = moment.population, moment.conduct, moment.content
     units = table.mean_by_unit(slots, conduct.scores[slots])
     whole = heterogeneity(table.counts_of_units(slots))
     if len(units) < settings.min_group_accounts or whole is None:
@@ -100,6 +99,8 @@ def examine_group(
     if honest is not None and honest.f <= 0:
         honest = None  # as few, or as much alike, as nobody is: nothing can be below it
     honest_f = honest.f if honest is not None else _SMALLEST_HONEST_F
+    # Accounts of like volume can be the group's own siblings; groups of the moment are not, by their middle.
+    usual_f = max(honest_f, content.centre) if content is not None else honest_f
     floor = MAX_RELATIVE_F * honest_f
     concentration = concentration_of(honest.found.f if honest is not None else honest_f)
     kept, tested, p_whole, p_kept, p_support = slots, whole, 1.0, 1.0, 1.0
@@ -108,14 +109,14 @@ def examine_group(
         tested = heterogeneity(table.counts_of_units(kept, TEST)) or whole
         p_whole = _alike(whole, floor, content)
         p_kept = _alike(tested, floor, content) if tested is not whole else 1.0
-        p_support = _alike(whole, MILD_RELATIVE_F * honest_f, content)
+        p_support = _alike(whole, MILD_RELATIVE_F * usual_f, content)
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
     both = min(e_from_p(p_support), _MAX_SUPPORT_E) * e_conduct if p_support <= _SUPPORT else 1.0
     blunt = behaved is not None and behaved.volume >= _BLUNT_VOLUME
     alone = min(e_conduct, _MAX_ALONE_E) if blunt else 1.0
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
-        kept, shown, p_value = _behaving_alike(slots, conduct), whole, p_support
+        kept, shown, p_value = _behaving_alike(table, slots, conduct), whole, p_support
     out = GroupTest(
         kept=kept, tested_accounts=shown.accounts, f=shown.f, p_value=p_value,
         normal_f=_interval(honest.found) if honest is not None else None,
@@ -127,7 +128,7 @@ def examine_group(
         return out
     if out.breadth < MIN_RELATIVE_BREADTH:
         return out.set_aside(f"covers {out.breadth:.0%} of the population's topics: one job, or one assignment")
-    if whole.f - 1.645 * whole.standard_error > MILD_RELATIVE_F * honest_f:
+    if whole.f - 1.645 * whole.standard_error > MILD_RELATIVE_F * usual_f:
         return out.set_aside("what its accounts ask differs as honest accounts' does: no common source")
     return _against_honest_sets(table, slots, kept, population, honest, out, alike, both, alone, settings)
 
@@ -159,9 +160,12 @@ def _alike(found: Heterogeneity, below: float, content: GroupNull | None) -> flo
     return max(_p_value(found, below), content.p_value(found.f, found.standard_error**2, found.accounts))
 
 
-def _behaving_alike(slots: Slots, conduct: Conduct) -> Slots:
-    """Those of a group whose own conduct is not an honest account's: half a standard deviation and more."""
+def _behaving_alike(table: AccountTable, slots: Slots, conduct: Conduct) -> Slots:
+    """Those of a group whose own conduct is not an honest account's: half a standard deviation and more. Keys of a product
+    or a gateway that share the value behave like that by nature: they are members at best, no core."""
     alike = slots[np.nan_to_num(conduct.scores[slots, -1], nan=-1.0) > 0.5]
+    single = alike[~table.belongs_to_an_organisation()[alike]]
+    alike = single if len(single) >= _MIN_KEPT else alike
     return alike if len(alike) >= _MIN_KEPT else slots
 
 

@@ -1,0 +1,116 @@
+"""What is normal at the moment of an evaluation: honest accounts, and the groups that they form by what they share.
+
+Every figure of a proposed group is read against this. Who is known to belong to a campaign does not define it; campaigns
+not yet found are in it, and everything taken from it is a robust middle or errs towards silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from stillwatch.correlation.conduct import Conduct
+from stillwatch.correlation.group_null import GroupNull
+from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
+from stillwatch.correlation.linkage import Key, LinkageIndex
+from stillwatch.correlation.nulls import Population, Slots
+from stillwatch.correlation.table import MAX_SHARE, AccountTable
+from stillwatch.settings import DetectionSettings
+
+Group = tuple[Key, Slots]
+# Two conversations are enough: F is unbiased with any number, and most accounts are light. Groups are tested with the same
+# accounts with which they teach what is normal, or the busier ones would look like another kind.
+COMPARED_CONVERSATIONS: Final = 2
+# With so many settled accounts, newcomers do not say what ordinary conduct is: in the volume at which a campaign works it
+# can be most of the accounts (docs/adr/0009).
+_MIN_SETTLED: Final = 200
+# A group with such conduct by a chance of less than this does not teach how honest groups differ in content.
+_SUSPECT: Final = 1e-3
+# A pool that is worth stealing covers at least this share of the topics that all accounts together cover; groups with
+# less (one job, one assignment) are of another kind and teach nothing about the others.
+MIN_RELATIVE_BREADTH: Final = 0.25
+# F of a group is measured again when it has this much more data.
+GROWTH: Final = 1.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """``content``: F of honest groups, ``None`` before enough were seen."""
+
+    population: Population
+    conduct: Conduct
+    content: GroupNull | None
+
+
+class Normality:
+    """Keeps F of each linkage group from one evaluation to the next. Bounded by the number of groups of the moment."""
+
+    def __init__(self, table: AccountTable, links: LinkageIndex, settings: DetectionSettings) -> None:
+        self._table, self._links, self._settings = table, links, settings
+        self._measured: dict[Key, tuple[int, Heterogeneity | None]] = {}  # conversations then, and F
+
+    def now(self, campaigners: Collection[int], now_unix_nano: int) -> Moment | None:
+        """``campaigners``: slots of accounts of known campaigns. ``None`` with too few honest accounts to say anything."""
+        table = self._table
+        known = table.with_at_least(COMPARED_CONVERSATIONS)
+        honest = known[~np.isin(known, np.fromiter(campaigners, dtype=np.int64, count=len(campaigners)))]
+        if len(honest) < self._settings.min_null_accounts:
+            return None
+        population = Population.of(table, honest)
+        if population is None:
+            return None
+        settled = table.settled(population.by_volume, now_unix_nano)
+        compared = settled if len(settled) >= _MIN_SETTLED else population.by_volume
+        conduct = Conduct(*table.conduct(now_unix_nano), compared)
+        groups = self._distinct(self.groups(honest))
+        units = [table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups]
+        conduct.learn(units)
+        ordinary = [
+            group
+            for group, scores in zip(groups, units, strict=True)
+            if (found := conduct.group(scores)) is None or found.p_value > _SUSPECT
+        ]
+        return Moment(population, conduct, self._content(ordinary, population))
+
+    def groups(self, eligible: Slots) -> list[Group]:
+        """Of ``eligible`` accounts, by each value that enough share and that is not simply popular; in a fixed order."""
+        position = {int(slot): index for index, slot in enumerate(eligible)}
+        fewest = self._settings.min_group_accounts
+        out = []
+        for key, shared in self._links.groups(fewest):
+            if len(shared) > max(MAX_SHARE * len(self._table), fewest):
+                continue
+            slots = np.array(sorted((s for s in shared if s in position), key=position.__getitem__), dtype=np.int64)
+            if len(slots) >= fewest:
+                out.append((key, slots))
+        return out
+
+    def _distinct(self, groups: list[Group]) -> list[Group]:
+        """One of those that are the same accounts under several values, told by their two lowest hashes: a campaign with
+        one card, one sign-up and one client must not count three times in what is normal."""
+        seen: set[tuple[int, ...]] = set()
+        out = []
+        for key, slots in groups:
+            lowest = tuple(int(unit) for unit in np.unique(self._table.unit_hashes(slots))[:2])
+            if lowest not in seen:
+                seen.add(lowest)
+                out.append((key, slots))
+        return out
+
+    def _content(self, groups: list[Group], population: Population) -> GroupNull | None:
+        before, self._measured = self._measured, {}
+        figures = []
+        for key, slots in groups:
+            conversations = int(self._table.conversations(slots).sum())
+            measured_at, found = before.get(key, (0, None))
+            if not measured_at or conversations >= GROWTH * measured_at:
+                measured_at, found = conversations, heterogeneity(self._table.counts_of_units(slots))
+            self._measured[key] = measured_at, found
+            if found is None or found.accounts < self._settings.min_group_accounts:
+                continue
+            if found.same_topic * population.effective_topics * MIN_RELATIVE_BREADTH <= 1:
+                figures.append((found.f, found.standard_error**2))
+        return GroupNull.of(figures)
