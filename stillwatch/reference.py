@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from scipy.special import ndtri
 
 from stillwatch.signals.base import AccountSignal
+from stillwatch.tails import log_ratios, standard_scores
 
 BINS: Final = 64
 _BUCKETS: Final = 16  # by powers of two: up to 2^15 conversations, beyond that all are alike
@@ -42,19 +42,21 @@ def volume_bucket(conversations: int) -> int:
 class Normal:
     """The honest accounts of one stratum and volume: a histogram for each signal, and what is read from them."""
 
-    __slots__ = ("_signals", "counts", "ranges", "surprises", "tabled", "tabled_at", "taught", "z")
+    __slots__ = ("_conversations", "_signals", "counts", "ranges", "ratios", "surprises", "tabled", "tabled_at", "taught")
 
-    def __init__(self, signals: Sequence[AccountSignal]) -> None:
+    def __init__(self, signals: Sequence[AccountSignal], bucket: int) -> None:
         self._signals = signals
+        # In the middle of the bucket, where accounts teach it.
+        self._conversations = 0.75 * 2**bucket
         self.taught = 0
         self.counts = [[0] * BINS for _ in signals]
         # The tables are made from these older counts; kept, so that a restored baseline goes on exactly as it was.
         self.tabled: list[list[int]] = []
         self.tabled_at = 0
-        # By signal: for each bin -log10 of the p-value and the normal score of the mid-p-value, and the normal range.
-        # `None` where too few accounts had the signal.
+        # By signal: for each bin -log10 of the p-value and the log-likelihood ratio, and the normal range. `None` where
+        # too few accounts had the signal.
         self.surprises: list[list[float] | None] = []
-        self.z: list[list[float] | None] = []
+        self.ratios: list[list[float] | None] = []
         self.ranges: list[tuple[float, float] | None] = []
 
     def learn(self, bins: Sequence[int | None]) -> None:
@@ -77,16 +79,18 @@ class Normal:
         from_above = np.array([[signal.suspicious == "high"] for signal in self._signals])
         extreme = np.where(from_above, total - cumulated + counts, cumulated)
         surprises = np.log10((1 + total) / (1 + extreme))
-        z = -ndtri(np.minimum((0.5 + extreme - 0.5 * counts) / (1 + total), 1 - 0.5 / (1 + total)))
+        ordered = np.where(from_above, counts[:, ::-1], counts)
+        ratios = log_ratios(standard_scores(ordered), self._conversations)
+        ratios = np.where(from_above, ratios[:, ::-1], ratios)
         # The 5 % and the 95 % quantile, at the outer edges of their bins.
         first, last = (cumulated > 0.05 * total).argmax(axis=1), (cumulated >= 0.95 * total).argmax(axis=1) + 1
-        self.surprises, self.z, self.ranges = [], [], []
+        self.surprises, self.ratios, self.ranges = [], [], []
         for row, signal in enumerate(self._signals):
             enough = total[row, 0] >= MIN_ACCOUNTS
             width = (signal.high - signal.low) / BINS
             # Lists, because one number is read at a time.
             self.surprises.append(surprises[row].tolist() if enough else None)
-            self.z.append(z[row].tolist() if enough else None)
+            self.ratios.append(ratios[row].tolist() if enough else None)
             edges = (signal.low + int(first[row]) * width, signal.low + int(last[row]) * width)
             self.ranges.append(edges if enough else None)
 
@@ -139,7 +143,7 @@ class Baseline:
         if known is None:
             if len(self._normals) >= _MAX_STRATA * _BUCKETS and key[1] not in (_ALL_PLANS, _ALL_AGES):
                 return  # a flood of made-up plans: they are still compared with all plans together
-            known = self._normals[key] = Normal(self._signals)
+            known = self._normals[key] = Normal(self._signals, key[2])
         known.learn(bins)
 
     def state(self) -> list[Any]:
@@ -158,7 +162,7 @@ class Baseline:
         """Signals that the snapshot lacks start empty; those that are gone are left out."""
         self._normals = {}
         for use, plan, bucket, taught, tabled_at, counted in raw:
-            normal = self._normals[use, plan, bucket] = Normal(self._signals)
+            normal = self._normals[use, plan, bucket] = Normal(self._signals, bucket)
             normal.taught, normal.tabled_at = taught, tabled_at
             both = [[list(counts.get(s.name) or [0] * BINS) for s in self._signals] for counts in counted]
             normal.counts, normal.tabled = both[0], both[1] if len(both) > 1 else []

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from stillwatch.account import AccountState
 from stillwatch.cohort import Cohort
-from stillwatch.evidence import EVIDENCE, Combiner, EvidenceReference, posterior
+from stillwatch.evidence import EVIDENCE, VERIFIED_ORGANISATIONS, Combiner, EvidenceReference, posterior
 from stillwatch.fingerprint import Fingerprint
 from stillwatch.lexicon import CAPABILITIES
 from stillwatch.models import BaselineDrift, CohortAnomaly, Features, LabelModel
@@ -32,6 +32,12 @@ ALARMING: Final[frozenset[Band]] = frozenset({"high", "severe"})
 _SETTLED_AFTER_S: Final = 30 * 86_400
 # A program works under one system prompt, a person under none or several: they are compared with their like.
 _PROGRAM_SHARE: Final = 0.8
+# So are keys and colleagues of a verified organisation. Else its gateways, which write most, are what a private account
+# of some volume is compared with: many people behind one key are as even as a campaign's accounts.
+_USES: Final = {
+    (False, False): "person", (False, True): "person in an organisation",
+    (True, False): "program", (True, True): "program of an organisation",
+}  # fmt: skip
 _CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 
 # The half-space trees' score is read against the cohort like any signal.
@@ -115,13 +121,12 @@ class Scorer:
         normal = self._baseline.normal(*stratum)
         evidence = score = None
         if normal is not None:
-            z = normal.z
-            evidence = _COMBINED([None if b is None or t is None else t[b] for b, t in zip(bins, z, strict=True)])
+            ratios = normal.ratios
+            evidence = _COMBINED([None if b is None or t is None else t[b] for b, t in zip(bins, ratios, strict=True)])
         learned = self._labels.score(features)
         if state.profile.events >= self._min_events:
-            read = None if evidence is None else self._evidence.read(stratum[0], evidence)
-            if read is not None:
-                score = posterior(read[2], state.profile.topics.conversations)
+            if evidence is not None:
+                score = posterior(evidence, state.verification)
             if learned is not None:
                 score = learned if score is None else max(score, learned)
         band: Band = "no_opinion" if score is None else next(name for floor, name in _BANDS if score >= floor)
@@ -198,7 +203,7 @@ class Scorer:
 def _use(state: AccountState) -> str:
     profile = state.profile
     most = max(profile.systems.values(), default=0)
-    return "program" if most >= _PROGRAM_SHARE * profile.events else "person"
+    return _USES[most >= _PROGRAM_SHARE * profile.events, state.verification in VERIFIED_ORGANISATIONS]
 
 
 # In the order in which the trees want them; sorted once here and not for every request.
