@@ -16,9 +16,13 @@ from stillwatch.signals.base import AccountSignal
 from stillwatch.tails import log_ratios, standard_scores
 
 BINS: Final = 64
-_BUCKETS: Final = 16  # by powers of two: up to 2^15 conversations, beyond that all are alike
+# Half octaves, up to 2^15 conversations; beyond that all are alike. Most signals move with volume, in whole octaves so far
+# that accounts at their lower end stood out.
+_BUCKETS: Final = 32
 # More accounts than this must have taught before there is an opinion: the 5 % quantile of fewer is noise.
 MIN_ACCOUNTS: Final = 30
+# "Unlike the others" has no direction: among fewer it names whoever is rare, not whoever is odd.
+_MIN_ACCOUNTS_OF_A_COHORT: Final = 100
 # A plan of its own is compared with only once it can tell 1 in 200; until then all plans are compared together.
 _MIN_ACCOUNTS_OF_A_PLAN: Final = 200
 _MAX_STRATA: Final = 24
@@ -33,10 +37,21 @@ _ALL_AGES: Final = "\x00newcomers too"
 
 def volume_bucket(conversations: int) -> int:
     """
-    >>> [volume_bucket(n) for n in (0, 1, 8, 15, 16, 10**9)]
-    [0, 1, 4, 4, 5, 15]
+    >>> [volume_bucket(n) for n in (0, 1, 8, 11, 12, 15, 16, 10**9)]
+    [0, 2, 8, 8, 9, 9, 10, 31]
     """
-    return min(max(conversations, 0).bit_length(), _BUCKETS - 1)
+    octave = max(conversations, 0).bit_length()
+    upper_half = octave > 1 and conversations >> (octave - 2) & 1
+    return min(2 * octave + upper_half, _BUCKETS - 1)
+
+
+def teaches_at(times_taught: int) -> int:
+    """Conversations at which an account teaches for the next time: in the middle of each bucket.
+
+    >>> [teaches_at(n) for n in range(5)], [volume_bucket(teaches_at(n)) for n in range(5)]
+    ([10, 14, 20, 28, 40], [8, 9, 10, 11, 12])
+    """
+    return (10, 14)[times_taught & 1] << (times_taught >> 1)
 
 
 class Normal:
@@ -47,7 +62,7 @@ class Normal:
     def __init__(self, signals: Sequence[AccountSignal], bucket: int) -> None:
         self._signals = signals
         # In the middle of the bucket, where accounts teach it.
-        self._conversations = 0.75 * 2**bucket
+        self._conversations = (2.5 + bucket % 2) * 2.0 ** (bucket // 2 - 2)
         self.taught = 0
         self.counts = [[0] * BINS for _ in signals]
         # The tables are made from these older counts; kept, so that a restored baseline goes on exactly as it was.
@@ -86,7 +101,7 @@ class Normal:
         first, last = (cumulated > 0.05 * total).argmax(axis=1), (cumulated >= 0.95 * total).argmax(axis=1) + 1
         self.surprises, self.ratios, self.ranges = [], [], []
         for row, signal in enumerate(self._signals):
-            enough = total[row, 0] >= MIN_ACCOUNTS
+            enough = total[row, 0] >= (_MIN_ACCOUNTS_OF_A_COHORT if signal.family == "cohort" else MIN_ACCOUNTS)
             width = (signal.high - signal.low) / BINS
             # Lists, because one number is read at a time.
             self.surprises.append(surprises[row].tolist() if enough else None)

@@ -12,7 +12,7 @@ from stillwatch.account import AccountState
 from stillwatch.cohort import Cohort
 from stillwatch.signals.base import AccountSignal
 
-_MIN_DAYS = 2
+_MIN_DAYS = 3  # the variance of two is one difference
 
 
 def _value(state: AccountState, _cohort: Cohort) -> float | None:
