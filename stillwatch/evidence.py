@@ -69,7 +69,8 @@ class Combiner:
                 counts[family] += 1
         if not any(counts):
             return None
-        return sum(w * total * _WORTH[n] for w, total, n in zip(self._weights, sums, counts, strict=True))
+        weighed = [w * total * _WORTH[n] for w, total, n in zip(self._weights, sums, counts, strict=True)]
+        return math.fsum(weighed)
 
 
 class EvidenceReference:

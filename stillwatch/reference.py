@@ -57,7 +57,17 @@ def teaches_at(times_taught: int) -> int:
 class Normal:
     """The honest accounts of one stratum and volume: a histogram for each signal, and what is read from them."""
 
-    __slots__ = ("_conversations", "_signals", "counts", "ranges", "ratios", "surprises", "tabled", "tabled_at", "taught")
+    __slots__ = (
+        "_conversations",
+        "_signals",
+        "counts",
+        "ranges",
+        "ratios",
+        "surprises",
+        "tabled",
+        "tabled_at",
+        "taught",
+    )
 
     def __init__(self, signals: Sequence[AccountSignal], bucket: int) -> None:
         self._signals = signals

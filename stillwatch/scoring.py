@@ -119,7 +119,7 @@ class Scorer:
         values.append(anomaly)
         scaled.append(anomaly)
         bins = [None if share is None else bin_of_share(share) for share in scaled]
-        stratum = (_use(state), state.tier or "", volume_bucket(state.profile.topics.conversations))
+        stratum = (use_of(state), state.tier or "", volume_bucket(state.profile.topics.conversations))
         normal = self._baseline.normal(*stratum)
         evidence = score = None
         if normal is not None:
@@ -203,7 +203,8 @@ class Scorer:
         self._drift.restore(raw["drift"])
 
 
-def _use(state: AccountState) -> str:
+def use_of(state: AccountState) -> str:
+    """Whose like an account is, by what an operator can know and an honest account really has."""
     profile = state.profile
     tool = max(profile.systems.values(), default=0) >= _TOOL_SHARE * profile.events
     if state.verification not in VERIFIED_ORGANISATIONS:

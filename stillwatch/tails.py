@@ -50,7 +50,9 @@ def standard_scores(suspicious_first: Table) -> Table:
     inside = -ndtri(np.minimum((0.5 + cumulated - 0.5 * counts) / (1 + total), 1 - 0.5 / (1 + total)))
     middle, *outer = (_places(counts, cumulated, share * total) for share in (0.5, *_OUTER))
     scales = [(middle - place) / distance for place, distance in zip(outer, _FROM_MEDIAN, strict=True)]
-    scale = np.maximum(np.maximum.reduce(scales), _MIN_SCALE_BINS) * (1 + _SCALE_ERROR / np.sqrt(np.maximum(total, 1.0)))
+    scale = np.maximum(np.maximum.reduce(scales), _MIN_SCALE_BINS) * (
+        1 + _SCALE_ERROR / np.sqrt(np.maximum(total, 1.0))
+    )
     bins = np.arange(counts.shape[1])
     scores = np.where(bins < np.floor(outer[0]), (middle - bins - 0.5) / scale, inside)
     # The line may start below where the counts ended: further out is never less striking.

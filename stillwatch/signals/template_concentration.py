@@ -9,7 +9,6 @@ from stillwatch.account import AccountState
 from stillwatch.cohort import Cohort
 from stillwatch.signals.base import MIN_SAMPLE, AccountSignal
 
-
 # Of the requests: people stay below, products and jobs that fill a form are at 1.
 _HABIT_SHARE = 0.7
 
