@@ -228,8 +228,8 @@ def _calibration_table(found: Mapping[str, Sequence[dict[str, Any]]]) -> list[st
         "Our signals' p-values on honest accounts at the end of the first seed. The excess is the largest amount by which "
         f"P(p ≤ t) exceeds t. {verdict} Members of one team, class, product, gateway or job are not independent: the test "
         "counts as many accounts as they are *worth*, from the variance of the mean p-value between such crowds (Kish's "
-        "design effect); strangers count as one each. With less than six crowds that variance is itself uncertain, and "
-        "little can be said.\n"
+        "design effect, at the upper end of what the number of crowds leaves open: of three classes little can be said); "
+        "strangers count as one each. `cohort_anomaly` has no p-value: its trees go on learning.\n"
     )
     return [words, _table(head, listed)]
 

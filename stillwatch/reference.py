@@ -21,8 +21,6 @@ BINS: Final = 64
 _BUCKETS: Final = 32
 # More accounts than this must have taught before there is an opinion: the 5 % quantile of fewer is noise.
 MIN_ACCOUNTS: Final = 30
-# "Unlike the others" has no direction: among fewer it names whoever is rare, not whoever is odd.
-_MIN_ACCOUNTS_OF_A_COHORT: Final = 100
 # A plan of its own is compared with only once it can tell 1 in 200; until then all plans are compared together.
 _MIN_ACCOUNTS_OF_A_PLAN: Final = 200
 _MAX_STRATA: Final = 24
@@ -111,10 +109,12 @@ class Normal:
         first, last = (cumulated > 0.05 * total).argmax(axis=1), (cumulated >= 0.95 * total).argmax(axis=1) + 1
         self.surprises, self.ratios, self.ranges = [], [], []
         for row, signal in enumerate(self._signals):
-            enough = total[row, 0] >= (_MIN_ACCOUNTS_OF_A_COHORT if signal.family == "cohort" else MIN_ACCOUNTS)
+            enough = total[row, 0] >= MIN_ACCOUNTS
             width = (signal.high - signal.low) / BINS
             # Lists, because one number is read at a time.
-            self.surprises.append(surprises[row].tolist() if enough else None)
+            # A model that goes on learning does not score today as it did when accounts taught: no p-value is promised.
+            promised = enough and signal.family != "cohort"
+            self.surprises.append(surprises[row].tolist() if promised else None)
             self.ratios.append(ratios[row].tolist() if enough else None)
             edges = (signal.low + int(first[row]) * width, signal.low + int(last[row]) * width)
             self.ranges.append(edges if enough else None)

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import ksone
+from scipy.stats import chi2, ksone
 
 from stillwatch.verdict import Signal
 
@@ -25,6 +25,8 @@ BINS: Final = 20
 # Below one in a thousand the excess is no accident of this sample: stated per (signal, kind), so read some in the light
 # of how many there are.
 _ACCIDENT: Final = 1e-3
+# A variance of few crowds may be this improbably small by chance.
+_UNSURE: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,10 @@ def independent(p_values: Sequence[float] | npt.NDArray[np.float64], crowds: Seq
     alone, together = float((off**2).sum()), float((np.bincount(crowd_of, weights=off) ** 2).sum())
     effect = most
     if len(sizes) > 1 and alone > 0:
-        effect = together / alone * len(sizes) / (len(sizes) - 1) * (len(p) - 1) / len(p)
+        freedom = len(sizes) - 1
+        effect = together / alone * len(sizes) / freedom * (len(p) - 1) / len(p)
+        # Of three classes the variance is hardly known: it is read at its upper end.
+        effect *= freedom / float(chi2.ppf(_UNSURE, freedom))
     return max(int(len(p) / min(max(effect, 1.0), most) + 1e-9), 1)
 
 
