@@ -1,5 +1,7 @@
 """What is normal, learned online: histograms of every signal over honest accounts of like use, plan and volume.
 
+From them come p-values, which are shown, and log-likelihood ratios (:mod:`stillwatch.tails`), which are added up.
+
 An account teaches each volume bucket once, so no account weighs more than another, however loud it is. Histograms are
 additive, bounded, and give p-values that are conservative by construction: the account's own bin counts as "at least
 as extreme", and so does one imagined observation. Older teaching fades, so that "normal" follows the traffic.
@@ -26,7 +28,7 @@ _MIN_ACCOUNTS_OF_A_PLAN: Final = 200
 _MAX_STRATA: Final = 24
 # Beyond this all counts of a stratum are halved: the memory of about as many accounts.
 _MEMORY_ACCOUNTS: Final = 16_384
-# Tables are made again when this share of accounts came in since: they cost a fifth of a millisecond.
+# Tables are made again when this share of accounts came in since: they cost half a millisecond.
 _STALE: Final = 1.0625
 # No plan of a customer is called so: they start with a control character.
 _ALL_PLANS: Final = "\x00all plans"
@@ -56,16 +58,8 @@ class Normal:
     """The honest accounts of one stratum and volume: a histogram for each signal, and what is read from them."""
 
     __slots__ = (
-        "_conversations",
-        "_signals",
-        "counts",
-        "ranges",
-        "ratios",
-        "surprises",
-        "tabled",
-        "tabled_at",
-        "taught",
-    )
+        "_conversations", "_signals", "counts", "ranges", "ratios", "stale", "surprises", "tabled", "tabled_at", "taught",
+    )  # fmt: skip
 
     def __init__(self, signals: Sequence[AccountSignal], bucket: int) -> None:
         self._signals = signals
@@ -76,6 +70,7 @@ class Normal:
         # The tables are made from these older counts; kept, so that a restored baseline goes on exactly as it was.
         self.tabled: list[list[int]] = []
         self.tabled_at = 0
+        self.stale = False
         # By signal: for each bin -log10 of the p-value and the log-likelihood ratio, and the normal range. `None` where
         # too few accounts had the signal.
         self.surprises: list[list[float] | None] = []
@@ -93,9 +88,11 @@ class Normal:
             self.tabled_at = 0
         if self.taught >= MIN_ACCOUNTS and self.taught >= self.tabled_at * _STALE:
             self.tabled, self.tabled_at = [list(counts) for counts in self.counts], self.taught
-            self.tabulate()
+            self.stale = True
 
     def tabulate(self) -> None:
+        """From the counts to what is read for every request; when it is read, as most strata teach and are not."""
+        self.stale = False
         counts = np.array(self.tabled, dtype=np.float64)
         total = counts.sum(axis=1, keepdims=True)
         cumulated = counts.cumsum(axis=1)
@@ -154,7 +151,11 @@ class Baseline:
             own = self._normals.get((use, _ALL_PLANS, bucket))
         if own is None or not own.tabled:
             own = self._normals.get((use, _ALL_AGES, bucket))
-        return own if own is not None and own.tabled else None
+        if own is None or not own.tabled:
+            return None
+        if own.stale:
+            own.tabulate()
+        return own
 
     def learn(self, use: str, plan: str, bucket: int, bins: Sequence[int | None], *, settled: bool) -> None:
         """``settled``: the account is no newcomer. Campaigns consist of newcomers, and where accounts are busy they can
@@ -191,5 +192,4 @@ class Baseline:
             normal.taught, normal.tabled_at = taught, tabled_at
             both = [[list(counts.get(s.name) or [0] * BINS) for s in self._signals] for counts in counted]
             normal.counts, normal.tabled = both[0], both[1] if len(both) > 1 else []
-            if normal.tabled:
-                normal.tabulate()
+            normal.stale = bool(normal.tabled)
