@@ -140,7 +140,7 @@ class _Run:
 
     def __init__(self, cell: Cell, scenario: Scenario, truth: Labels, texts: TextSource) -> None:
         self._cell, self._truth = cell, truth
-        self._crowds = crowds_of(scenario)
+        self._scenario = scenario
         self._detector = _detector(cell, texts)
         self._kinds: dict[str, str] = {}
         self._days: dict[str, dict[str, Any]] = {}
@@ -166,7 +166,7 @@ class _Run:
         calibration = []
         if isinstance(self._detector, Stillwatch):
             views = ((account, view.signals) for account, view in self._detector.views())
-            calibration = [asdict(row) for row in calibrate(views, self._kinds, self._crowds)]
+            calibration = [asdict(row) for row in calibrate(views, self._kinds, crowds_of(self._scenario))]
         return {
             **asdict(self._cell),
             "days": self._days,
