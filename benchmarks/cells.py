@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.crowds import crowds_of
 from benchmarks.thresholds import fingerprinted_once, honest_reference
 from launch.detectors import THRESHOLDS_FILE, load_thresholds, make_detector
 from launch.scenarios import load_scenario
@@ -35,6 +36,9 @@ _PARTITIONS: Final = 1
 _DAY_NANO: Final = 86_400_000_000_000
 # Left out of pools: an evaluation set that asks to stay out of corpora, and people who talk to people.
 _NOT_POOLED: Final = ("honest_bench_bbh", "honest_irc")
+# Of the core: the other detectors, and what runs in a gateway.
+_NOT_OURS: Final = ("rivals", "gateway")
+_OURS_ALONE: Final = ("calibration.py", "ours.py", "report.py")
 _TEXT_TOPICS: Final = 256
 _TEXT_VARIANTS: Final = 12
 
@@ -72,16 +76,29 @@ def companions(scenario: str) -> tuple[str, str]:
 
 
 def _version(detector: str) -> str:
-    """Of the sources: all of the core's for ours, for a rival those that it can depend on."""
-    core = Path("stillwatch")
-    files = [*core.glob("*.py"), *core.glob("correlation/*.py"), *core.glob("signals/*.py"), *core.glob("models/*.py")]
-    if detector != NAME:
-        files = [core / "event.py", core / "fingerprint.py", core / "lexicon.py", *core.glob("rivals/*.py")]
-    files += [*core.glob("backtest/*.py"), *core.glob("simulator/*.py"), Path("benchmarks/cells.py")]
+    """Of the sources that can change the detector's figures."""
     digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.name.encode() + file.read_bytes())
+    for file in _sources(detector):
+        digest.update(str(file).encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+def _sources(detector: str) -> list[Path]:
+    """For ours all of the core but what it can not use: a list of what it can was found to lack a third of it.
+
+    A rival sees events and their fingerprints, and its scores are measured; how bytes become an event is not its matter,
+    and calibration is ours alone. So its cells survive changes of our detector.
+    """
+    core = Path("stillwatch")
+    traffic = [*core.glob("simulator/*.py"), Path("benchmarks/cells.py"), Path("benchmarks/thresholds.py")]
+    prompts = [core / "fingerprint.py", core / "fingerprint_wire.py", core / "lexicon.py", *core.glob("prompts/*.py")]
+    prompts += sorted(file for file in core.glob("data/**/*") if file.is_file() and file.suffix != ".pyc")
+    if detector == NAME:
+        ours = [file for file in core.rglob("*.py") if file.parts[1] not in _NOT_OURS]
+        return sorted({*ours, *prompts, *traffic, Path("benchmarks/crowds.py")})
+    measured = [file for file in core.glob("backtest/*.py") if file.name not in _OURS_ALONE]
+    shared = [core / "correlation/evidence.py"]
+    return sorted({*measured, *shared, *prompts, *traffic, *core.glob("rivals/*.py")})
 
 
 def cached(cell: Cell, folder: Path) -> dict[str, Any] | None:
@@ -123,6 +140,7 @@ class _Run:
 
     def __init__(self, cell: Cell, scenario: Scenario, truth: Labels, texts: TextSource) -> None:
         self._cell, self._truth = cell, truth
+        self._scenario = scenario
         self._detector = _detector(cell, texts)
         self._kinds: dict[str, str] = {}
         self._days: dict[str, dict[str, Any]] = {}
@@ -148,7 +166,7 @@ class _Run:
         calibration = []
         if isinstance(self._detector, Stillwatch):
             views = ((account, view.signals) for account, view in self._detector.views())
-            calibration = [asdict(row) for row in calibrate(views, self._kinds)]
+            calibration = [asdict(row) for row in calibrate(views, self._kinds, crowds_of(self._scenario))]
         return {
             **asdict(self._cell),
             "days": self._days,

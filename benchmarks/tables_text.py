@@ -214,8 +214,11 @@ def _calibration_table(found: Mapping[str, Sequence[dict[str, Any]]]) -> list[st
     if not rows:
         return []
     broken = [row for row in rows if not row.conservative]
-    head = ["signal", "kind", "accounts", "excess", "chance of it"]
-    listed = [[row.signal, row.kind, str(row.accounts), f"{row.excess:.3f}", f"{row.excess_p:.2g}"] for row in rows]
+    head = ["signal", "kind", "accounts", "worth", "excess", "chance of it"]
+    listed = [
+        [row.signal, row.kind, str(row.accounts), str(row.independent), f"{row.excess:.3f}", f"{row.excess_p:.2g}"]
+        for row in rows
+    ]
     verdict = (
         f"{len(broken)} of {len(rows)} have more small p-values than their promise allows (one-sided Kolmogorov-Smirnov, "
         "chance below 1 in 1,000): " + ", ".join(f"{row.signal} on {row.kind}" for row in broken) + "."
@@ -223,8 +226,10 @@ def _calibration_table(found: Mapping[str, Sequence[dict[str, Any]]]) -> list[st
     )  # fmt: skip
     words = (
         "Our signals' p-values on honest accounts at the end of the first seed. The excess is the largest amount by which "
-        f"P(p ≤ t) exceeds t. {verdict} Accounts of one kind are not independent (colleagues, keys of one product), and "
-        "a kind that differs from the others is *expected* to stand out where a signal is compared with everybody.\n"
+        f"P(p ≤ t) exceeds t. {verdict} Members of one team, class, product, gateway or job are not independent: the test "
+        "counts as many accounts as they are *worth*, from the variance of the mean p-value between such crowds (Kish's "
+        "design effect, at the upper end of what the number of crowds leaves open: of three classes little can be said); "
+        "strangers count as one each. `cohort_anomaly` has no p-value: its trees go on learning.\n"
     )
     return [words, _table(head, listed)]
 

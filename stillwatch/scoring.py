@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from stillwatch.account import AccountState
 from stillwatch.cohort import Cohort
-from stillwatch.evidence import EVIDENCE, Combiner, EvidenceReference, posterior
+from stillwatch.evidence import EVIDENCE, VERIFIED_ORGANISATIONS, Combiner, EvidenceReference, posterior
 from stillwatch.fingerprint import Fingerprint
 from stillwatch.lexicon import CAPABILITIES
 from stillwatch.models import BaselineDrift, CohortAnomaly, Features, LabelModel
 from stillwatch.models.base import CheckedFeatures
-from stillwatch.reference import Baseline, Normal, bin_of_share, volume_bucket
+from stillwatch.reference import Baseline, Normal, bin_of_share, teaches_at, volume_bucket
 from stillwatch.signals import ACCOUNT_SIGNALS
 from stillwatch.signals.base import AccountSignal
 from stillwatch.verdict import AccountScore, Band, Signal
@@ -24,14 +24,22 @@ from stillwatch.verdict import AccountScore, Band, Signal
 # An account teaches the cohort models with its first 256 requests and every 16th later: a loud one can not become
 # the norm by being loud.
 _FULL_TEACHING: Final = 256
+# What everybody asks for is learned from the first 32: keys of products are the first to have asked for much, and
+# coverage would be measured against them until people have caught up.
+_FULL_COHORT_TEACHING: Final = 32
 _LATER_TEACHING_EVERY: Final = 16
 # Of the posterior that the score is (docs/adr/0009).
 _BANDS: Final[tuple[tuple[float, Band], ...]] = ((0.9, "severe"), (0.5, "high"), (0.1, "elevated"), (0.0, "normal"))
 ALARMING: Final[frozenset[Band]] = frozenset({"high", "severe"})
 # Younger accounts do not teach what is normal as long as there are older ones: campaigns sign up afresh.
 _SETTLED_AFTER_S: Final = 30 * 86_400
-# A program works under one system prompt, a person under none or several: they are compared with their like.
-_PROGRAM_SHARE: Final = 0.8
+# Accounts are compared with their like. A tool works under one system prompt, a person under none or several.
+_TOOL_SHARE: Final = 0.8
+# Keys and colleagues of a verified organisation are like each other. Else its gateways, which write most, would be what a
+# private account of some volume is compared with: many people behind one key are as even as a campaign's accounts.
+# There a program, which fills its form with every request, is told from colleagues. Not among private accounts: they
+# have too few programs to be read against, and whoever puts a form around every prompt would be out of sight.
+_FORM_SHARE: Final = 0.8
 _CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 
 # The half-space trees' score is read against the cohort like any signal.
@@ -111,17 +119,16 @@ class Scorer:
         values.append(anomaly)
         scaled.append(anomaly)
         bins = [None if share is None else bin_of_share(share) for share in scaled]
-        stratum = (_use(state), state.tier or "", volume_bucket(state.profile.topics.conversations))
+        stratum = (use_of(state), state.tier or "", volume_bucket(state.profile.topics.conversations))
         normal = self._baseline.normal(*stratum)
         evidence = score = None
         if normal is not None:
-            z = normal.z
-            evidence = _COMBINED([None if b is None or t is None else t[b] for b, t in zip(bins, z, strict=True)])
+            ratios = normal.ratios
+            evidence = _COMBINED([None if b is None or t is None else t[b] for b, t in zip(bins, ratios, strict=True)])
         learned = self._labels.score(features)
         if state.profile.events >= self._min_events:
-            read = None if evidence is None else self._evidence.read(stratum[0], evidence)
-            if read is not None:
-                score = posterior(read[2], state.profile.topics.conversations)
+            if evidence is not None:
+                score = posterior(evidence, state.verification)
             if learned is not None:
                 score = learned if score is None else max(score, learned)
         band: Band = "no_opinion" if score is None else next(name for floor, name in _BANDS if score >= floor)
@@ -131,12 +138,13 @@ class Scorer:
         # What scores high does not teach "normal", unless a person has called it honest.
         honest = state.label != "attack" and (assessment.band not in ALARMING or state.label is not None)
         events = state.profile.events
-        if honest and (events <= _FULL_TEACHING or events % _LATER_TEACHING_EVERY == 0):
+        later = events % _LATER_TEACHING_EVERY == 0
+        if honest and (events <= _FULL_TEACHING or later):
             self._anomaly.learn(assessment.features)
-            if fingerprint is not None:
-                self._cohort.learn([_CAPABILITY_INDEX[name] for name in fingerprint.capabilities])
-        # References: once per account and volume bucket, in the middle of the bucket (at 12, 24, 48, … conversations).
-        if state.profile.topics.conversations >= 12 << state.taught:
+        if honest and fingerprint is not None and (events <= _FULL_COHORT_TEACHING or later):
+            self._cohort.learn([_CAPABILITY_INDEX[name] for name in fingerprint.capabilities])
+        # References: once per account and volume bucket.
+        if state.profile.topics.conversations >= teaches_at(state.taught):
             state.taught += 1
             if honest:
                 self._teach(state, assessment)
@@ -195,10 +203,15 @@ class Scorer:
         self._drift.restore(raw["drift"])
 
 
-def _use(state: AccountState) -> str:
+def use_of(state: AccountState) -> str:
+    """Whose like an account is, by what an operator can know and an honest account really has."""
     profile = state.profile
-    most = max(profile.systems.values(), default=0)
-    return "program" if most >= _PROGRAM_SHARE * profile.events else "person"
+    tool = max(profile.systems.values(), default=0) >= _TOOL_SHARE * profile.events
+    if state.verification not in VERIFIED_ORGANISATIONS:
+        return "tool" if tool else "person"
+    if sum(profile.templates.values()) >= _FORM_SHARE * profile.events:
+        return "program of an organisation"
+    return "tool of an organisation" if tool else "person of an organisation"
 
 
 # In the order in which the trees want them; sorted once here and not for every request.

@@ -12,13 +12,14 @@ from stillwatch.account import AccountState
 from stillwatch.cohort import Cohort
 from stillwatch.signals.base import AccountSignal
 
-_MIN_DAYS = 2
+_MIN_DAYS = 3  # the variance of two is one difference
+_MIN_PER_DAY = 8  # with fewer, chance is most of what is seen: whoever writes little would look even
 
 
 def _value(state: AccountState, _cohort: Cohort) -> float | None:
     profile = state.profile
     # The first day began when the account did: it counts, or young accounts would never be measured.
-    if profile.days < _MIN_DAYS or not profile.days_sum:
+    if profile.days < _MIN_DAYS or profile.days_sum < _MIN_PER_DAY * profile.days:
         return None
     mean = profile.days_sum / profile.days
     variance = (profile.days_sum_squared - profile.days * mean * mean) / (profile.days - 1)

@@ -1,4 +1,7 @@
-"""Share of conversations that follow the account's most common template, among those that follow one."""
+"""Share of the account's most common template among its requests that follow one; where forms are a habit at all.
+
+People's requests look like some template now and then, and more so within a conversation: which one says nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,14 @@ from stillwatch.account import AccountState
 from stillwatch.cohort import Cohort
 from stillwatch.signals.base import MIN_SAMPLE, AccountSignal
 
+# Of the requests: people stay below, products and jobs that fill a form are at 1.
+_HABIT_SHARE = 0.7
+
 
 def _value(state: AccountState, _cohort: Cohort) -> float | None:
     counts = state.profile.templates.values()
-    return max(counts) / total if (total := sum(counts)) >= MIN_SAMPLE else None
+    total = sum(counts)
+    return max(counts) / total if total >= max(MIN_SAMPLE, _HABIT_SHARE * state.profile.events) else None
 
 
 SIGNAL = AccountSignal(

@@ -3,8 +3,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
-from stillwatch.backtest.calibration import calibrate, excess_of_small
+from stillwatch.backtest.calibration import calibrate, excess_of_small, independent
 from stillwatch.backtest.curves import area, found_at, hit_by_kind, roc, split, threshold_at
 from stillwatch.verdict import Signal
 
@@ -71,6 +72,41 @@ def test_the_check_raises_a_false_alarm_as_rarely_as_it_says() -> None:
     assert 25 <= alarms <= 80  # 50 expected; five standard errors each way
 
 
+def crowds_of_p_values(
+    rng: np.random.Generator, crowds: int, members: int, *, alike: float, shift: float = 0.0
+) -> tuple[list[float], list[str]]:
+    """P-values of honest accounts (for ``shift=0``) that correlate by ``alike`` within a crowd."""
+    shared = np.repeat(rng.normal(size=crowds), members) * alike**0.5
+    z = shared + rng.normal(size=crowds * members) * (1 - alike) ** 0.5 - shift
+    return ndtr(z).tolist(), [f"crowd-{n}" for n in np.repeat(np.arange(crowds), members)]
+
+
+@pytest.mark.parametrize(("crowds", "members", "alike"), [(13, 20, 0.3), (13, 20, 0.7), (3, 30, 0.5), (40, 8, 0.3)])
+def test_colleagues_who_are_alike_raise_no_more_alarms_than_strangers(crowds: int, members: int, alike: float) -> None:
+    rng = np.random.default_rng(11)
+    drawn = [crowds_of_p_values(rng, crowds, members, alike=alike) for _ in range(400)]
+    assert sum(excess_of_small(p, of)[1] < 0.01 for p, of in drawn) <= 14  # 4 expected, five standard errors more
+    assert sum(excess_of_small(p)[1] < 0.01 for p, _ in drawn) > 14  # taken for strangers, they would
+
+
+def test_what_is_uncalibrated_in_every_crowd_is_seen_all_the_same() -> None:
+    rng = np.random.default_rng(12)
+    drawn = [crowds_of_p_values(rng, 13, 20, alike=0.3, shift=1.5) for _ in range(100)]
+    assert sum(excess_of_small(p, of)[1] < 1e-3 for p, of in drawn) >= 90
+    # Also where members of a crowd have nothing in common but that all are wrong.
+    p, of = crowds_of_p_values(rng, 8, 30, alike=0.0, shift=1.0)
+    assert excess_of_small(p, of)[1] < 1e-6
+
+
+def test_accounts_are_worth_between_their_crowds_and_their_number() -> None:
+    rng = np.random.default_rng(13)
+    p, of = crowds_of_p_values(rng, 20, 10, alike=0.0)
+    assert independent(p, of) > 80
+    p, of = crowds_of_p_values(rng, 20, 10, alike=0.999)
+    assert 20 <= independent(p, of) <= 22
+    assert independent([0.3] * 8, ["one"] * 8) == 1
+
+
 def test_calibration_is_per_signal_and_honest_kind_and_leaves_attackers_and_silence_out() -> None:
     views = [
         ("u", (Signal("s", 1.0, None, 2.0, ""), Signal("quiet", 1.0, None, None, ""))),
@@ -79,5 +115,6 @@ def test_calibration_is_per_signal_and_honest_kind_and_leaves_attackers_and_sile
     ]
     found = calibrate(views, {"u": "user", "t": "team", "x": "attack"})
     assert [(row.signal, row.kind, row.accounts) for row in found] == [("s", "team", 1), ("s", "user", 1)]
+    assert [row.independent for row in found] == [1, 1]
     assert found[0].conservative
     assert found[1].excess == pytest.approx(0.99)

@@ -101,3 +101,40 @@ def test_whatever_decides_a_cell_changes_its_key(tmp_path: Path) -> None:
     ]
     assert len({cell.key(), *(other.key() for other in others)}) == 5
     assert cell.key() == Cell("configs/scenarios/small.yaml", 1, "volume").key()
+
+
+def sources(detector: str) -> set[str]:
+    return {str(path) for path in cells._sources(detector)}
+
+
+def test_our_cells_depend_on_all_of_the_core() -> None:
+    ours = sources("stillwatch")
+    assert {
+        "stillwatch/account/profile.py", "stillwatch/prompts/topics.py", "stillwatch/evidence.py", "stillwatch/tails.py",
+        "stillwatch/correlation/evidence.py", "stillwatch/signals/base.py", "stillwatch/models/anomaly.py",
+        "stillwatch/backtest/calibration.py", "stillwatch/simulator/relay.py", "benchmarks/crowds.py",
+    } <= ours  # fmt: skip
+    assert not any("/rivals/" in path for path in ours)
+
+
+def test_a_rivals_cells_survive_changes_of_our_detector() -> None:
+    theirs = sources("entropy")
+    assert {
+        "stillwatch/rivals/entropy.py", "stillwatch/fingerprint.py", "stillwatch/prompts/topics.py",
+        "stillwatch/simulator/relay.py", "stillwatch/backtest/curves.py",
+    } <= theirs  # fmt: skip
+    assert not theirs & {
+        "stillwatch/scoring.py", "stillwatch/evidence.py", "stillwatch/account/state.py", "stillwatch/event.py",
+        "stillwatch/backtest/calibration.py", "stillwatch/backtest/ours.py",
+    }  # fmt: skip
+
+
+def test_the_calibration_table_says_what_accounts_are_worth_and_which_signals_break_their_promise() -> None:
+    cell = a_cell(0.5)
+    row = {"signal": "quiet_hours", "kind": "team", "accounts": 40, "independent": 9, "excess": 0.1, "excess_p": 0.8,
+           "histogram": [0.05] * 20}  # fmt: skip
+    cell["calibration"] = [row, {**row, "kind": "user", "independent": 40, "excess": 0.5, "excess_p": 1e-9}]
+    text = document({("s", "stillwatch"): [cell]}, ["s"], "c", [])
+    assert "1 of 2 have more small p-values" in text
+    assert "quiet_hours on user." in text
+    assert "| quiet_hours | team | 40 | 9 | 0.100 | 0.8 |" in text

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 import random
+from statistics import NormalDist
 
 import pytest
+from factories import T0
 
-from stillwatch.evidence import EvidenceReference, posterior
+from stillwatch.account import AccountState
+from stillwatch.event import RequestEvent
+from stillwatch.evidence import Combiner, EvidenceReference, posterior
+from stillwatch.fingerprint import event_fingerprint
 from stillwatch.models import BaselineDrift, LabelModel
-from stillwatch.reference import MIN_ACCOUNTS, Baseline, bin_of
+from stillwatch.reference import BINS, MIN_ACCOUNTS, Baseline, bin_of, teaches_at, volume_bucket
+from stillwatch.scoring import use_of
 from stillwatch.signals import ACCOUNT_SIGNALS
 from stillwatch.signals.base import AccountSignal
 
+WORDS = [
+    "rust",
+    "sourdough",
+    "taxes",
+    "tides",
+    "violins",
+    "bees",
+    "opera",
+    "glaciers",
+    "chess",
+    "volcanoes",
+    "poems",
+    "maps",
+    "soap",
+    "wells",
+    "owls",
+    "kites",
+    "ink",
+    "bread",
+    "rain",
+    "steel",
+]
 DIVERSITY = next(signal for signal in ACCOUNT_SIGNALS if signal.name == "topic_diversity")
 DEPTH = next(signal for signal in ACCOUNT_SIGNALS if signal.name == "conversation_depth")
 
@@ -78,7 +106,7 @@ def test_a_flood_of_made_up_plans_takes_no_memory() -> None:
     baseline = Baseline([DIVERSITY])
     for number in range(5_000):
         baseline.learn("person", f"plan-{number}", 5, [3], settled=True)
-    assert len(baseline.state()) < 500
+    assert len(baseline.state()) < 800
     assert baseline.normal("person", "plan-4999", 5) is not None
 
 
@@ -93,22 +121,115 @@ def test_a_restored_baseline_goes_on_exactly() -> None:
     assert surprise(again, 6.0) == surprise(baseline, 6.0)
 
 
-def test_a_few_attackers_among_the_teachers_hardly_move_the_scale() -> None:
-    rng = random.Random(7)
-    honest, mixed = EvidenceReference(), EvidenceReference()
-    for number in range(2_000):
-        value = rng.gauss(0, 1)
-        honest.learn("person", value, settled=True)
-        mixed.learn("person", 5.0 if number % 30 == 0 else value, settled=True)
-    scores = [read[2] for reference in (honest, mixed) if (read := reference.read("person", 5.0)) is not None]
-    assert scores[0] == pytest.approx(5.0, rel=0.1)
-    assert scores[1] > 0.85 * scores[0]
+def ratio(baseline: Baseline, value: float, signal: AccountSignal = DIVERSITY) -> float:
+    normal = baseline.normal("person", "pro", 5)
+    assert normal is not None
+    assert normal.ratios[0] is not None
+    return normal.ratios[0][bin_of(signal, value)]
 
 
-def test_the_posterior_grows_with_evidence_and_needs_conversations() -> None:
-    assert posterior(5.0, 100) > posterior(3.0, 100) > posterior(0.0, 100)
-    assert posterior(4.0, 100) > 0.5 > posterior(4.0, 8)
-    assert 0.0 <= posterior(-1e9, 100) <= posterior(1e9, 100) <= 1.0
+def bell(accounts: int, middle: float = 3.0, width: float = 0.5) -> list[float]:
+    """The same shape for every number of accounts."""
+    draw = NormalDist(middle, width).inv_cdf
+    return [draw((number + 0.5) / accounts) for number in range(accounts)]
+
+
+def test_evidence_grows_beyond_what_a_reference_can_count_and_p_values_do_not() -> None:
+    baseline = taught(bell(100))
+    assert surprise(baseline, 5.0) == surprise(baseline, 6.5) == pytest.approx(2.0, abs=0.02)
+    assert ratio(baseline, 6.5) > ratio(baseline, 5.0) + 1 > ratio(baseline, 4.0) + 1 > 0.5
+
+
+def test_whatever_is_far_out_is_no_less_striking() -> None:
+    rng = random.Random(11)
+    for _ in range(50):
+        values = [rng.choice((2.0, rng.gauss(3, 0.2), rng.uniform(1, 8), rng.gammavariate(2, 1))) for _ in range(60)]
+        normal = taught([min(max(value, 1.0), 8.0) for value in values]).normal("person", "pro", 5)
+        assert normal is not None
+        ratios = normal.ratios[0]
+        assert ratios is not None
+        assert len(ratios) == BINS
+        assert ratios == sorted(ratios)
+
+
+def test_few_teachers_are_believed_less_than_many() -> None:
+    assert ratio(taught(bell(30)), 5.0) < ratio(taught(bell(200)), 5.0) < ratio(taught(bell(2_000)), 5.0)
+
+
+def test_a_long_honest_tail_makes_far_values_less_striking() -> None:
+    long = [value + 2.0 * (number % 12 == 0) for number, value in enumerate(bell(600))]
+    assert ratio(taught(long), 6.0) < 0.7 * ratio(taught(bell(600)), 6.0)
+
+
+def test_a_few_attackers_among_the_teachers_hardly_move_the_evidence() -> None:
+    honest = bell(1_500)
+    mixed = [6.5 if number % 30 == 0 else value for number, value in enumerate(honest)]
+    assert ratio(taught(mixed), 6.5) > 0.85 * ratio(taught(honest), 6.5)
+
+
+def test_one_clear_tell_outweighs_many_mild_ones_and_innocence_is_not_for_sale() -> None:
+    combined = Combiner(ACCOUNT_SIGNALS)
+    baseline = taught(bell(1_000))
+    clear, mild, human = ratio(baseline, 5.0), ratio(baseline, 3.5), ratio(baseline, 1.0)
+    rhythm = [clear if signal.family == "rhythm" else 0.0 for signal in ACCOUNT_SIGNALS]
+    both = [clear if signal.family == "rhythm" else human for signal in ACCOUNT_SIGNALS]
+    everything = combined([mild] * len(ACCOUNT_SIGNALS))
+    striking, hidden = combined(rhythm), combined(both)
+    assert everything is not None
+    assert striking is not None
+    assert hidden is not None
+    assert striking > 3 * everything
+    assert hidden > striking - 2.0
+
+
+def test_evidence_is_read_against_honest_accounts_of_the_same_use() -> None:
+    reference = EvidenceReference()
+    for number in range(200):
+        reference.learn("tool", number / 100, settled=True)
+    read = reference.read("tool", 5.0)
+    assert read is not None
+    assert read[0] == pytest.approx(2.3, abs=0.01)
+    assert reference.read("person", 5.0) is None
+
+
+def test_the_posterior_grows_with_evidence_and_depends_on_who_stands_behind_the_account() -> None:
+    assert posterior(8.0, None) > posterior(4.0, None) > posterior(0.0, None)
+    assert (
+        posterior(8.0, "email") == posterior(8.0, "payment") > posterior(8.0, "business") == posterior(8.0, "contract")
+    )
+    assert posterior(12.0, "contract") > 0.9  # none is immune
+    assert 0.0 <= posterior(-1e9, "email") <= posterior(1e9, "email") <= 1.0
+
+
+def test_an_account_teaches_every_bucket_once() -> None:
+    assert [volume_bucket(teaches_at(times)) for times in range(20)] == list(range(8, 28))
+
+
+@pytest.mark.parametrize(
+    ("verification", "system", "form", "use"),
+    [
+        ("payment", False, False, "person"),
+        ("payment", True, False, "tool"),
+        ("email", True, True, "tool"),  # a form around every prompt is no way out of sight
+        ("business", True, True, "program of an organisation"),
+        ("business", True, False, "tool of an organisation"),
+        ("contract", False, False, "person of an organisation"),
+    ],
+)
+def test_accounts_are_compared_with_their_like(verification: str, system: bool, form: bool, use: str) -> None:
+    state = AccountState("a", T0)
+    for number in range(20):
+        text = (
+            f"Customer message:\n{WORDS[number]}\n\nReply at most 120 words."
+            if form
+            else f"what about {WORDS[number]}?"
+        )
+        attributes = {"stillwatch.prompt.text": text, "stillwatch.org.verification": verification}
+        if system:
+            attributes["stillwatch.system.text"] = "You are a careful assistant of the company."
+        event = RequestEvent(f"r-{number}", "a", T0 + number * 10**9, attributes)  # type: ignore[arg-type]
+        state.observe(event, event_fingerprint(event))
+    assert use_of(state) == use
 
 
 def test_drift_is_noticed_once_normal_moves_and_not_before() -> None:
