@@ -48,8 +48,10 @@ class LabelModel:
         self._switches = 0
 
     def score(self, features: Features) -> float | None:
+        if self._seen[True] < _MIN_OF_EACH_KIND or self._seen[False] < _MIN_OF_EACH_KIND:
+            return None
         x = checked(features)
-        if x is None or min(self._seen.values()) < _MIN_OF_EACH_KIND:
+        if x is None:
             return None
         return self._predict(self._champion, x)
 
