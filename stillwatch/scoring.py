@@ -107,7 +107,7 @@ class Scorer:
         values = [signal.value(state, cohort) for signal in ACCOUNT_SIGNALS]
         # From here on in 0..1 of the signal's range: features of the models, and places in the histograms.
         shares = [
-            None if v is None else 0.0 if (share := (v - low) * by) < 0.0 else 1.0 if share > 1.0 else share
+            None if v is None else 0.0 if (share := (v - low) * by) < 0 else 1.0 if share > 1 else share
             for v, (low, by) in zip(values, _SCALES, strict=False)  # the last one is that of the trees
         ]
         features = _features(state, shares)
