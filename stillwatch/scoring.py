@@ -49,6 +49,7 @@ _COHORT: Final = AccountSignal(
     ),
 )
 _READ: Final = (*ACCOUNT_SIGNALS, _COHORT)
+_VALUES: Final = tuple(signal.value for signal in ACCOUNT_SIGNALS)
 _SCALES: Final = tuple((signal.low, 1.0 / (signal.high - signal.low)) for signal in _READ)
 _COMBINED: Final = Combiner(_READ)
 
@@ -104,7 +105,7 @@ class Scorer:
 
     def _assess(self, state: AccountState) -> _Assessment:
         cohort = self._cohort
-        values = [signal.value(state, cohort) for signal in ACCOUNT_SIGNALS]
+        values = [value(state, cohort) for value in _VALUES]
         # From here on in 0..1 of the signal's range: features of the models, and places in the histograms.
         shares = [
             None if v is None else 0.0 if (share := (v - low) * by) < 0 else 1.0 if share > 1 else share
@@ -207,7 +208,9 @@ def _use(state: AccountState) -> str:
 
 
 # In the order in which the trees want them; sorted once here and not for every request.
-_FEATURES: Final = sorted([signal.name for signal in ACCOUNT_SIGNALS] + ["error_share", "output_share", "volume"])
+_FEATURES: Final = tuple(
+    sorted([*(signal.name for signal in ACCOUNT_SIGNALS), "error_share", "output_share", "volume"])
+)
 _IN_ORDER: Final = itemgetter(
     *(
         [*(signal.name for signal in ACCOUNT_SIGNALS), "error_share", "output_share", "volume"].index(name)
@@ -224,4 +227,4 @@ def _features(state: AccountState, of_signals: list[float | None]) -> Features:
     shares.append(profile.errors / profile.events if profile.events else 0.0)
     shares.append(profile.output_tokens / tokens if tokens else 0.5)
     shares.append(min(profile.events.bit_length() / 20, 1.0))
-    return CheckedFeatures(zip(_FEATURES, _IN_ORDER(shares), strict=True))
+    return CheckedFeatures(_FEATURES, _IN_ORDER(shares))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from river import anomaly
 
 from stillwatch.models.base import CheckedFeatures, Features, checked, pack, unpack
-from stillwatch.models.half_space import Leaf, Walks
+from stillwatch.models.half_space import Leaf, Walks, features_of
 
 _TREES: Final = 8
 _HEIGHT: Final = 6
@@ -37,31 +37,43 @@ class CohortAnomaly:
         self._seed = seed
         self._trees: Any = None  # made on first use
         self._walks: Walks | None = None
+        self._asked: frozenset[str] = frozenset()  # the features in the trees
         self._learned = 0
         # Scored and then learned: the same request, one walk.
         self._last: tuple[CheckedFeatures, list[Leaf] | None] | None = None
 
     def score(self, features: Features) -> float | None:
         x = checked(features)
-        if x is None or self._walks is None or self._learned <= _WINDOW:
+        if x is None or self._trees is None or self._learned <= _WINDOW:
             return None
-        leaves = self._walks.leaves(x)
+        walks = self._walks or self._walked(x)
+        if walks is None:
+            return max(float(self._trees.score_one(x.as_map())), 0.0)
+        leaves = walks.leaves(x)
         self._last = x, leaves
-        share = self._walks.score(x, leaves)
-        return max(share, 0.0)
+        return max(walks.score(x, leaves), 0.0)
 
     def learn(self, features: Features, attack: bool | None = None) -> None:
         x = checked(features)
         if x is None or attack:  # what is known to be an attack does not teach what is normal
             return
-        if self._walks is None:
+        if self._trees is None:
             self._trees = anomaly.HalfSpaceTrees(n_trees=_TREES, height=_HEIGHT, window_size=_WINDOW, seed=self._seed)
-            self._trees.learn_one(x)  # builds them
-            self._walks = Walks(self._trees)
+        walks = self._walks or self._walked(x)
+        if walks is None:
+            self._trees.learn_one(x.as_map())  # the first one builds the trees
         else:
             last = self._last
-            self._walks.learn(x, last[1] if last is not None and last[0] is x else self._walks.leaves(x))
+            walks.learn(x, last[1] if last is not None and last[0] is x else walks.leaves(x))
         self._learned += 1
+
+    def _walked(self, x: CheckedFeatures) -> Walks | None:
+        """From the first request on that has all features of the trees: the second ever, the first after a restore."""
+        if not self._asked:
+            self._asked = features_of(self._trees)
+        if self._asked and self._asked.issubset(x.names):
+            self._walks = Walks(self._trees, x.names)
+        return self._walks
 
     def snapshot(self) -> bytes:
         if self._walks is not None:
@@ -71,4 +83,4 @@ class CohortAnomaly:
     def restore(self, snapshot: bytes) -> None:
         state = unpack(self.name, snapshot)
         self._trees, self._learned, self._seed = state["trees"], state["learned"], state["seed"]
-        self._walks, self._last = None if self._trees is None else Walks(self._trees), None
+        self._walks, self._asked, self._last = None, frozenset(), None

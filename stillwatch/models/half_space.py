@@ -8,8 +8,10 @@ both side by side.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
+
+from stillwatch.models.base import CheckedFeatures
 
 
 class Leaf:
@@ -23,15 +25,15 @@ class Leaf:
         self.met = 0  # requests since River's nodes were told
 
 
-# (feature, threshold, what is below it, what is not)
-_Node = tuple[str, float, Any, Any]
+# (place of the feature, threshold, what is below it, what is not)
+_Node = tuple[int, float, Any, Any]
 
 
 class Walks:
-    """Of trees that River has built."""
+    """Of trees that River has built, for requests with the features ``names``. Others are left to River itself."""
 
-    def __init__(self, trees: Any) -> None:
-        self._trees = trees
+    def __init__(self, trees: Any, names: tuple[str, ...]) -> None:
+        self._trees, self._names = trees, names
         self._levels: Final = range(trees.height)
         self._leaves: list[Leaf] = []
         self._roots: list[Any] = [self._grown(root, ()) for root in trees.trees]
@@ -43,39 +45,39 @@ class Walks:
         way = (*way, of_river)
         if len(way) <= len(self._levels):
             low, high = of_river.children
-            return of_river.feature, of_river.threshold, self._grown(low, way), self._grown(high, way)
+            place = self._names.index(of_river.feature)
+            return place, of_river.threshold, self._grown(low, way), self._grown(high, way)
         leaf = Leaf(way)
         self._leaves.append(leaf)
         return leaf
 
-    def leaves(self, x: Mapping[str, float]) -> list[Leaf] | None:
-        """One a tree; ``None`` where a feature is missing: then River goes where most went."""
-        found = []
-        try:
-            for node in self._roots:
-                for _ in self._levels:
-                    name, threshold, below, above = node
-                    node = below if x[name] < threshold else above
-                found.append(node)
-        except KeyError:
+    def leaves(self, x: CheckedFeatures) -> list[Leaf] | None:
+        """One a tree; ``None`` where its features are others."""
+        if x.names is not self._names and x.names != self._names:
             return None
+        values, found = x.values, []
+        for node in self._roots:
+            for _ in self._levels:
+                place, threshold, below, above = node
+                node = below if values[place] < threshold else above
+            found.append(node)
         return found
 
-    def score(self, x: Mapping[str, float], leaves: Sequence[Leaf] | None) -> float:
+    def score(self, x: CheckedFeatures, leaves: Sequence[Leaf] | None) -> float:
         """``leaves`` are those of ``x``, here and below."""
         if leaves is None:
             self.settle()
-            return float(self._trees.score_one(x))
+            return float(self._trees.score_one(x.as_map()))
         mass = 0
         for leaf in leaves:
             mass += leaf.mass
         return 1.0 - mass / self._most
 
-    def learn(self, x: Mapping[str, float], leaves: Sequence[Leaf] | None) -> None:
+    def learn(self, x: CheckedFeatures, leaves: Sequence[Leaf] | None) -> None:
         """The last request of a window is River's own, which then begins the next one."""
         if leaves is None or self._trees.counter + self._waiting == self._trees.window_size - 1:
             self.settle()
-            self._trees.learn_one(x)
+            self._trees.learn_one(x.as_map())
             if self._trees.counter == 0:
                 self._weigh()
             return
@@ -109,3 +111,8 @@ class Walks:
         low, high = of_river.children
         self._weigh_below(low, first, half, 2 * weight, mass)
         self._weigh_below(high, first + half, half, 2 * weight, mass)
+
+
+def features_of(trees: Any) -> frozenset[str]:
+    """What River's trees ask for; nothing before they are built, which the first request does."""
+    return frozenset(node.feature for tree in trees.trees for node in tree.iter_dfs() if hasattr(node, "feature"))

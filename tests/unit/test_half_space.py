@@ -48,6 +48,6 @@ def test_a_request_that_was_scored_is_learned_where_it_belongs() -> None:
         model.score(second)
         learned = rng.choice([first, second])
         model.learn(learned)
-        river.learn_one(learned)
+        river.learn_one(learned.as_map())
     model.snapshot()
     assert masses(model._trees) == masses(river)
