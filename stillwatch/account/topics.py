@@ -83,8 +83,8 @@ class TopicCounts:
             raise ValueError(f"a sample of {sample} from {n} conversations")
         missing, out = 1.0, 0.0
         rest = len(self._totals) - self._ranks[-1]
-        for count in range(1, _RANKS - 1):
-            if rest <= 0:  # most accounts have met no topic often
+        for count in range(1, min(n, _RANKS - 2) + 1):
+            if not rest:  # most accounts have met no topic often
                 break
             # C(n - x, m) / C(n, m) from that of x - 1: one factor each
             missing *= max(n - sample - count + 1, 0) / (n - count + 1)
