@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 AttributeValue = str | int | float | bool | list[str]
 
@@ -115,7 +115,6 @@ _EXPECTED: Final = {
     **dict.fromkeys(_LIST, "list"),
     **dict.fromkeys(_TEXT_OR_NUMBER, "text or number"),
 }
-_AS_TEXT: Final = frozenset({"text", "text or number"})
 _AS_NUMBER: Final = frozenset({"number", "text or number"})
 
 
@@ -132,10 +131,10 @@ def parse_event(raw: object) -> RequestEvent | Rejected:
     version = raw.get("v")
     if version != 1 or isinstance(version, bool):
         return Rejected("unknown_version", "v", "this server reads version 1; send v: 1")
-    for key in ("id", "time_unix_nano", "account"):
-        if raw.get(key) is None:
-            return Rejected("missing_field", key, f"{key} is required")
-    event_id, account, ended = raw["id"], raw["account"], raw["time_unix_nano"]
+    event_id, ended, account = raw.get("id"), raw.get("time_unix_nano"), raw.get("account")
+    if event_id is None or ended is None or account is None:
+        key = next(name for name in ("id", "time_unix_nano", "account") if raw.get(name) is None)
+        return Rejected("missing_field", key, f"{key} is required")
     if not isinstance(event_id, str) or not 1 <= len(event_id) <= MAX_ID_CHARS or not event_id.isprintable():
         return Rejected("wrong_type", "id", f"id is a printable string of 1..{MAX_ID_CHARS} characters")
     if not isinstance(account, str) or not ACCOUNT_TOKEN.match(account):
@@ -145,7 +144,10 @@ def parse_event(raw: object) -> RequestEvent | Rejected:
     attributes = _attributes(raw.get("attributes"))
     if isinstance(attributes, Rejected):
         return attributes
-    trace_id, span_id = _id_bytes(raw.get("trace_id"), 16), _id_bytes(raw.get("span_id"), 8)
+    trace_id, span_id = raw.get("trace_id"), raw.get("span_id")
+    if trace_id is None and span_id is None:
+        return RequestEvent(event_id, account, ended, attributes)
+    trace_id, span_id = _id_bytes(trace_id, 16), _id_bytes(span_id, 8)
     if trace_id is False or span_id is False:
         name = "trace_id" if trace_id is False else "span_id"
         return Rejected("wrong_type", name, "trace_id is 16 and span_id 8 bytes (hexadecimal in JSON)")
@@ -167,18 +169,48 @@ def _attributes(raw: object) -> dict[str, AttributeValue] | Rejected:
         return Rejected("wrong_type", "attributes", "attributes is a map of names to values")
     if len(raw) > MAX_ATTRIBUTES:
         return Rejected("oversize", "attributes", f"{len(raw)} attributes; at most {MAX_ATTRIBUTES}")
+    kept = _plain(raw)
+    return _checked(raw) if kept is None else kept
+
+
+def _plain(raw: dict[Any, Any]) -> dict[str, AttributeValue] | None:
+    """What nearly every event has: short texts and plain numbers, none of them null. ``None`` where there is any doubt.
+
+    Texts are looked at all together: their sum is within the limit of one, so each of them is.
+    """
+    kept: dict[str, AttributeValue] = {}
+    texts: list[str] = []
+    for name, value in raw.items():
+        expected = _EXPECTED.get(name)
+        if expected == "text":
+            texts.append(value)
+        elif expected is None:
+            continue
+        elif type(value) is int or type(value) is float:
+            if expected not in _AS_NUMBER or not 0 <= value <= MAX_INT64:
+                return None
+        elif expected == "list":
+            if type(value) is not list or len(value) != 1 or type(value[0]) is not str or len(value[0]) > MAX_ID_CHARS:
+                return None
+            texts.append(value[0])
+        elif expected != "bool" or type(value) is not bool:
+            return None
+        kept[name] = value
+    try:
+        joined = "".join(texts)  # refuses what is no text
+    except TypeError:
+        return None
+    return kept if len(joined) <= MAX_ATTRIBUTE_CHARS and not _has_surrogate(joined) else None
+
+
+def _checked(raw: dict[Any, Any]) -> dict[str, AttributeValue] | Rejected:
+    """One by one: finds the attribute that is wrong, if one is."""
     kept: dict[str, AttributeValue] = {}
     for name, value in raw.items():
         expected = _EXPECTED.get(name)
         if expected is None or value is None:
             continue
-        # Almost every value is a short ASCII text or a plain number: no more questions about those.
-        kind = type(value)
-        if kind is str:
-            plain = expected in _AS_TEXT and value.isascii() and len(value) <= MAX_ATTRIBUTE_CHARS
-        else:
-            plain = (kind is int or kind is float) and expected in _AS_NUMBER and 0 <= value <= MAX_INT64
-        if not plain and (problem := _problem(value, expected)):
+        if problem := _problem(value, expected):
             return Rejected("wrong_type", f"attributes.{name}", f"{name} {problem}")
         kept[name] = value
     return kept
@@ -192,7 +224,7 @@ def _problem(value: object, expected: str) -> str | None:
         if len(value) > MAX_ATTRIBUTE_CHARS:
             return f"has {len(value)} characters; at most {MAX_ATTRIBUTE_CHARS}"
         # JSON can smuggle lone surrogates, which no encoder downstream accepts.
-        return "is not valid Unicode" if not value.isascii() and _has_surrogate(value) else None
+        return "is not valid Unicode" if _has_surrogate(value) else None
     if expected == "bool":
         return None if isinstance(value, bool) else f"is true or false, this is {type(value).__name__}"
     if expected == "list":
@@ -210,7 +242,13 @@ def _problem(value: object, expected: str) -> str | None:
 
 
 def _has_surrogate(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)
+    if value.isascii():
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _id_bytes(raw: object, size: int) -> bytes | Literal[False]:

@@ -193,10 +193,10 @@ _ENOUGH: Final = 8  # one deciding word at an edge (4 × 2)
 # What an entry of the lexicon says: its first word, (capability, points) where it stands at an edge, the same inside the
 # material, and its markers as bits.
 _Points = tuple[tuple[int, int], ...]
-_Entry = tuple[bytes, _Points, _Points, int]
+Entry = tuple[bytes, _Points, _Points, int]
 
 
-def _entry(words: bytes) -> _Entry:
+def _entry(words: bytes) -> Entry:
     pairs = _CAPABILITY_TABLE.get(words, ())
     near = tuple((index, 2 * weight) for index, weight in pairs)
     far = tuple((index, weight // 2) for index, weight in pairs if weight > 1)
@@ -212,44 +212,46 @@ _FIRST_MARKERS: Final = tuple(
 _CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 
 
+def entry(word: bytes) -> Entry | None:
+    """What the lexicon has of a single word."""
+    return _ENTRIES.get(word)
+
+
 def read(
-    lines: Sequence[Sequence[bytes]], distinct: Iterable[bytes], cues: Mapping[Capability, int]
+    lines: Sequence[Sequence[bytes]], entries: Iterable[Entry], cues: Mapping[Capability, int]
 ) -> tuple[tuple[Capability, ...], tuple[Marker, ...]]:
     """Capabilities (1..3, strongest first) and markers (0..3) of a prompt's words, lower-case UTF-8, in their lines.
 
-    ``distinct`` are the same words, each once. ``cues`` adds points that no word carries, such as a code fence. Equal
-    scores stand in the taxonomy's order.
+    ``entries`` is what the lexicon has of these words, each word once. ``cues`` adds points that no word carries, such as
+    a code fence. Equal scores stand in the taxonomy's order.
     """
-    first = list(islice(chain.from_iterable(lines), _EDGE_WORDS))
-    ending = next((line for line in reversed(lines) if line), ())
+    first = lines[0][:_EDGE_WORDS]
+    if len(first) < _EDGE_WORDS and len(lines) > 1:
+        first = list(islice(chain.from_iterable(lines), _EDGE_WORDS))
+    ending = lines[-1] or next((line for line in reversed(lines) if line), ())
     last = ending[-_EDGE_WORDS:] if len(ending) <= _OWN_LINE_WORDS or ending is lines[0] else ()
     edges = {*first, *last}
-    found = _KNOWN.intersection(distinct)
     beside = {
         _PAIRS[word][follower]
         for run in (first, last)
         for word, follower in pairwise(run)
         if word in _PAIRS and follower in _PAIRS[word]
     }
-    scores = [0] * len(CAPABILITIES)
-    for name, points in cues.items():
-        scores[_CAPABILITY_INDEX[name]] = points
+    scores = {_CAPABILITY_INDEX[name]: points for name, points in cues.items()}
     marked = 0
-    for words in chain(found, beside):
-        head, near, far, markers = _ENTRIES[words]
+    for head, near, far, markers in chain(entries, [_ENTRIES[words] for words in beside]):
         if head in edges:
             marked |= markers
-            for index, points in near:
-                scores[index] += points
+            pairs = near
         else:
-            for index, points in far:
-                scores[index] += points
+            pairs = far
+        for index, points in pairs:
+            scores[index] = scores.get(index, 0) + points
     told = _FIRST_MARKERS[marked]
-    most = max(scores)
+    most = max(scores.values(), default=0)
     if most == 0:
         return ("chat",), told
+    # Below what decides alone only the strongest is told.
     enough = max(_ENOUGH, most * 0.6)
-    if most < enough:
-        return (CAPABILITIES[scores.index(most)],), told
-    ranked = sorted([(-points, index) for index, points in enumerate(scores) if points >= enough])
-    return tuple([CAPABILITIES[index] for _, index in ranked[:MAX_CAPABILITIES]]), told
+    ranked = sorted([(-points, index) for index, points in scores.items() if points >= min(enough, most)])
+    return tuple([CAPABILITIES[index] for _, index in ranked[: MAX_CAPABILITIES if most >= enough else 1]]), told

@@ -7,6 +7,7 @@ not teach the models that the attack is normal.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 from stillwatch.account import AccountState
@@ -16,7 +17,7 @@ from stillwatch.fingerprint import Fingerprint
 from stillwatch.lexicon import CAPABILITIES
 from stillwatch.models import BaselineDrift, CohortAnomaly, Features, LabelModel
 from stillwatch.models.base import CheckedFeatures
-from stillwatch.reference import Baseline, Normal, bin_of_share, teaches_at, volume_bucket
+from stillwatch.reference import BINS, Baseline, Normal, teaches_at, volume_bucket
 from stillwatch.signals import ACCOUNT_SIGNALS
 from stillwatch.signals.base import AccountSignal
 from stillwatch.verdict import AccountScore, Band, Signal
@@ -56,6 +57,7 @@ _COHORT: Final = AccountSignal(
     ),
 )
 _READ: Final = (*ACCOUNT_SIGNALS, _COHORT)
+_VALUES: Final = tuple(signal.value for signal in ACCOUNT_SIGNALS)
 _SCALES: Final = tuple((signal.low, 1.0 / (signal.high - signal.low)) for signal in _READ)
 _COMBINED: Final = Combiner(_READ)
 
@@ -111,14 +113,18 @@ class Scorer:
 
     def _assess(self, state: AccountState) -> _Assessment:
         cohort = self._cohort
-        values = [signal.value(state, cohort) for signal in ACCOUNT_SIGNALS]
+        values = [value(state, cohort) for value in _VALUES]
         # From here on in 0..1 of the signal's range: features of the models, and places in the histograms.
-        scaled = [None if v is None else (v - low) * by for v, (low, by) in zip(values, _SCALES[:-1], strict=True)]
-        features = _features(state, scaled)
+        shares = [
+            None if v is None else 0.0 if (share := (v - low) * by) < 0 else 1.0 if share > 1 else share
+            for v, (low, by) in zip(values, _SCALES, strict=False)  # the last one is that of the trees
+        ]
+        features = _features(state, shares)
         anomaly = self._anomaly.score(features)
         values.append(anomaly)
-        scaled.append(anomaly)
-        bins = [None if share is None else bin_of_share(share) for share in scaled]
+        shares.append(anomaly)
+        # As `bin_of_share` does, without a call for each.
+        bins = [None if share is None else int(share * BINS) if share < 1.0 else BINS - 1 for share in shares]
         stratum = (use_of(state), state.tier or "", volume_bucket(state.profile.topics.conversations))
         normal = self._baseline.normal(*stratum)
         evidence = score = None
@@ -215,19 +221,23 @@ def use_of(state: AccountState) -> str:
 
 
 # In the order in which the trees want them; sorted once here and not for every request.
-_FEATURES: Final = sorted([signal.name for signal in ACCOUNT_SIGNALS] + ["error_share", "output_share", "volume"])
-_FEATURE_PLACES: Final = [
-    [*(signal.name for signal in ACCOUNT_SIGNALS), "error_share", "output_share", "volume"].index(name)
-    for name in _FEATURES
-]
+_FEATURES: Final = tuple(
+    sorted([*(signal.name for signal in ACCOUNT_SIGNALS), "error_share", "output_share", "volume"])
+)
+_IN_ORDER: Final = itemgetter(
+    *(
+        [*(signal.name for signal in ACCOUNT_SIGNALS), "error_share", "output_share", "volume"].index(name)
+        for name in _FEATURES
+    )
+)
 
 
-def _features(state: AccountState, scaled: list[float | None]) -> Features:
+def _features(state: AccountState, of_signals: list[float | None]) -> Features:
     """Fixed names, all in 0..1. A signal without a value yet stands at its middle."""
     profile = state.profile
     tokens = profile.input_tokens + profile.output_tokens
-    shares = [0.5 if share is None else 0.0 if share < 0 else 1.0 if share > 1 else share for share in scaled]
+    shares = [0.5 if share is None else share for share in of_signals]
     shares.append(profile.errors / profile.events if profile.events else 0.0)
     shares.append(profile.output_tokens / tokens if tokens else 0.5)
     shares.append(min(profile.events.bit_length() / 20, 1.0))
-    return CheckedFeatures(zip(_FEATURES, map(shares.__getitem__, _FEATURE_PLACES), strict=True))
+    return CheckedFeatures(_FEATURES, _IN_ORDER(shares))

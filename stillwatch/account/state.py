@@ -201,7 +201,10 @@ class AccountState:
         if last:
             profile.near_pairs += 1
             profile.near_related += not set(topics).isdisjoint(last[-1][1])
-            profile.repeats += any((sketch ^ other).bit_count() <= _NEARLY_SAME_BITS for other, _ in last)
+            for other, _ in last:
+                if (sketch ^ other).bit_count() <= _NEARLY_SAME_BITS:
+                    profile.repeats += 1
+                    break
             if len(last) == _FAR:
                 profile.far_pairs += 1
                 profile.far_related += not set(topics).isdisjoint(last[0][1])
@@ -216,6 +219,8 @@ class AccountState:
         known = self.links.get(view)
         if known is None:
             self.links[view] = {value: 1}
+        elif value in known:
+            known[value] += 1  # nearly always: not worth a call
         else:
             bump(known, value, _VALUES_PER_VIEW)
 

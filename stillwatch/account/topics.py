@@ -82,11 +82,16 @@ class TopicCounts:
         if n < sample:
             raise ValueError(f"a sample of {sample} from {n} conversations")
         missing, out = 1.0, 0.0
+        rest = len(self._totals) - self._ranks[-1]
         for count in range(1, min(n, _RANKS - 2) + 1):
+            if not rest:  # most accounts have met no topic often
+                break
             # C(n - x, m) / C(n, m) from that of x - 1: one factor each
             missing *= max(n - sample - count + 1, 0) / (n - count + 1)
-            if self._ranks[count]:
-                out += self._ranks[count] * (1.0 - missing)
+            cells = self._ranks[count]
+            if cells:
+                out += cells * (1.0 - missing)
+                rest -= cells
         if self._ranks[-1]:
             # The same product over m factors instead of x, by its middle factor: off by less than 1 in 1,000.
             middle = n - (sample - 1) / 2

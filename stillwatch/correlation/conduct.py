@@ -176,7 +176,7 @@ def _correlations(z: Values) -> Floats:
     out = np.eye(count)
     for one in range(count):
         for other in range(one):
-            both: Floats = z[np.isfinite(z[:, [one, other]]).all(axis=1)][:, [one, other]]
+            both = z[np.isfinite(z[:, [one, other]]).all(axis=1)][:, [one, other]]
             if len(both) >= _MIN_REFERENCE and both.std(axis=0).min() > 0:
-                out[one, other] = out[other, one] = 0.5 * float(np.corrcoef(both.T)[0, 1])
+                out[one, other] = out[other, one] = 0.5 * float(np.asarray(np.corrcoef(both.T))[0, 1])
     return out

@@ -45,16 +45,21 @@ def topics_of(ballots: Sequence[Ballot]) -> tuple[int, ...]:
     if not ballots:
         return (0,)
     coarse: dict[int, int] = {}
-    for (cell, _, vote, _, _), fade in zip(ballots, FADE, strict=False):
+    words = []
+    for (cell, _, vote, topic, strength), fade in zip(ballots, FADE, strict=False):
         coarse[cell] = coarse.get(cell, 0) + vote * fade
+        # Strength and topic in one number sort faster than pairs do.
+        words.append(strength * fade + topic)
     most = max(coarse.values())
     best = min([cell for cell, votes in coarse.items() if votes == most])
     children = [0] * CHILDREN
-    for (cell, fine, vote, _, _), fade in zip(ballots, FADE, strict=False):
-        if cell == best:
-            children[fine % CHILDREN] += vote * fade
-    # Strength and topic in one number sort faster than pairs do.
-    words = [strength * fade + topic for (_, _, _, topic, strength), fade in zip(ballots, FADE, strict=False)]
+    for choice, fade in zip(ballots, FADE, strict=False):
+        if choice[0] == best:
+            children[choice[1] % CHILDREN] += choice[2] * fade
     words.sort(reverse=True)
     first = CHILDREN * best + children.index(max(children))
-    return tuple(dict.fromkeys([first, *[word % FINE for word in words]]))[:MAX_TOPICS]
+    # Two words seldom have one hash: the strongest eight are nearly always enough.
+    found = dict.fromkeys([first, *[word % FINE for word in words[:MAX_TOPICS]]])
+    if len(found) < MAX_TOPICS:
+        found.update(dict.fromkeys([word % FINE for word in words[MAX_TOPICS:]]))
+    return tuple(found)[:MAX_TOPICS]

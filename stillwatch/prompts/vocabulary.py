@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from stillwatch.lexicon import STOP_WORDS
+from stillwatch.lexicon import STOP_WORDS, Entry, entry
 from stillwatch.prompts.languages import language_votes
 from stillwatch.prompts.simhash import spread
 from stillwatch.prompts.topics import Ballot, ballot
@@ -20,8 +20,9 @@ MAX_CACHED: Final = 16_384
 _MAX_CACHED_BYTES: Final = 40
 
 
-# One word's part in the fingerprint: (no stop word, its bits for the sketch, its ballot, its votes for languages).
-Word = tuple[bool, int, Ballot, int]
+# One word's part in the fingerprint: (no stop word, its bits for the sketch, its ballot, its votes for languages, what
+# the lexicon has of it).
+Word = tuple[bool, int, Ballot, int, Entry | None]
 _cache: dict[bytes, Word] = {}
 
 
@@ -37,7 +38,7 @@ def forget() -> None:
 
 
 def _learn(word: bytes) -> Word:
-    found = (word not in STOP_WORDS, spread(word), ballot(word), language_votes(word))
+    found = (word not in STOP_WORDS, spread(word), ballot(word), language_votes(word), entry(word))
     if len(word) <= _MAX_CACHED_BYTES:
         # All at once and not the oldest: no bookkeeping on the way of a hit, and what is common is back at once.
         if len(_cache) >= MAX_CACHED:

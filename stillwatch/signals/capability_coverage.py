@@ -18,7 +18,7 @@ def _value(state: AccountState, cohort: Cohort) -> float | None:
     expected = cohort.expected_capabilities(state.profile.events)
     if expected is None:
         return None
-    return min(sum(map(bool, state.profile.capabilities)) / expected, 1.5)
+    return min((len(CAPABILITIES) - state.profile.capabilities.count(0)) / expected, 1.5)
 
 
 SIGNAL = AccountSignal(

@@ -1,7 +1,5 @@
 """The cluster's core behind the backtest: a planted campaign through the whole of it, wire format included."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from factories import HOUR, T0
@@ -37,7 +35,7 @@ def a_world(seed: int) -> list[RequestEvent]:
         shared = f"batch-{number % 2}" if attack else f"promo-{number % 9}"
         for hour, cell in enumerate(rng.choice(CELLS, CONVERSATIONS, p=mixture)):
             fine = 4 * int(cell)  # what is on the wire; the coarse cell follows from it
-            about = replace(BASE, cell=fine >> 2, fine=fine, topics=(fine,))
+            about = BASE._replace(cell=fine >> 2, fine=fine, topics=(fine,))
             attributes = {**about.attributes(), "stillwatch.account.signup": shared}
             time = T0 + hour * HOUR + int(rng.integers(HOUR))
             out.append(RequestEvent(f"{name}-{hour}", name, time, attributes))
