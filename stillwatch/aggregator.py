@@ -155,7 +155,13 @@ class AggregatorCore:
 
     def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
         campaign.members = members_of(
-            campaign.core, campaign.keys, campaign.best.concentration, self.table, self._links, moment
+            campaign.core,
+            campaign.keys,
+            campaign.best.concentration,
+            self.table,
+            self._links,
+            moment,
+            self.last_seen_unix_nano,
         )
 
     def _refresh(self, campaign: OpenCampaign, moment: Moment) -> Campaign | None:

@@ -26,6 +26,7 @@ MIN_CONVERSATIONS: Final = 8
 _MIN_LISTED_CONFIDENCE: Final = 0.2
 _HONEST_QUANTILE: Final = 0.99
 _MAX_OUTSIDE: Final = 20_000
+_MIN_SETTLED: Final = 100  # to compare with settled accounts only
 _MAX_HONEST: Final = 2_000  # the quantile needs no more
 # With fewer honest accounts than this their quantile is not known: the 99 % of the model's own law stands in (ln 100).
 _MIN_HONEST: Final = 50
@@ -40,7 +41,7 @@ class ListedMember:
 
 def members_of(
     core_accounts: Collection[str], keys: Collection[Key], concentration: float, table: AccountTable,
-    links: LinkageIndex, moment: Moment,
+    links: LinkageIndex, moment: Moment, now_unix_nano: int,
 ) -> tuple[ListedMember, ...]:  # fmt: skip
     """Surest first. Candidates are the core and the accounts that share one of ``keys``, the values under which a group
     has passed. For each value its own accounts tell how many of them are members (a mixture of two kinds); an account
@@ -75,7 +76,10 @@ def members_of(
     wrong = np.ones(len(slots))
     for affiliated in (False, True):
         mine = in_organisation[slots] == affiliated
-        like = outside[in_organisation[outside] == affiliated][:_MAX_OUTSIDE]
+        like = outside[in_organisation[outside] == affiliated]
+        # A campaign's accounts that share none of its values are outside too, and few of them would hide all others.
+        settled = table.settled(like, now_unix_nano)
+        like = (settled if len(settled) >= _MIN_SETTLED else like)[:_MAX_OUTSIDE]
         if mine.any():
             of_like = ratio_of(like)
             honest = of_like[~np.isin(like, slots)][-_MAX_HONEST:]

@@ -13,7 +13,7 @@ DEFAULT = load_policy("configs/policies/default.yaml")
 
 
 def a_campaign(e_value: float = 1e6, **confidences: float) -> Campaign:
-    members = tuple(Member(name, confidence, 100, 9_000) for name, confidence in (confidences or {"a": 0.99}).items())
+    members = tuple(Member(name, confidence, 100, 9_000) for name, confidence in (confidences or {"a": 0.999}).items())
     return Campaign("c-1", 1, 2, members, (SIGNAL,), e_value, ("signup=x",), 100, 9_000)
 
 
@@ -28,35 +28,35 @@ def test_the_default_policy_is_shadow() -> None:
 
 
 def test_strong_evidence_revokes_sure_members_and_spares_unsure_ones() -> None:
-    assert actions(a_campaign(a=0.99, b=0.5)) == {"a": "revoke"}
+    assert actions(a_campaign(a=0.999, b=0.5)) == {"a": "revoke"}
 
 
 def test_weaker_evidence_acts_more_mildly() -> None:
-    assert actions(a_campaign(e_value=2_000, a=0.99)) == {"a": "throttle"}
-    assert actions(a_campaign(e_value=50, a=0.99)) == {}
+    assert actions(a_campaign(e_value=2_000, a=0.999)) == {"a": "throttle"}
+    assert actions(a_campaign(e_value=50, a=0.999)) == {}
 
 
 def test_a_verified_organisation_is_challenged_and_not_revoked() -> None:
-    assert actions(a_campaign(a=0.99), verification={"a": "contract"}) == {"a": "challenge"}
+    assert actions(a_campaign(a=0.999), verification={"a": "contract"}) == {"a": "challenge"}
 
 
 def test_an_unknown_verification_counts_as_none() -> None:
-    assert actions(a_campaign(a=0.99), verification={"a": "platinum"}) == {"a": "revoke"}
+    assert actions(a_campaign(a=0.999), verification={"a": "platinum"}) == {"a": "revoke"}
 
 
 def test_what_was_done_is_not_done_again_but_a_stronger_action_is() -> None:
-    assert actions(a_campaign(a=0.99), acted_on={"a": "revoke"}) == {}
-    assert actions(a_campaign(a=0.99), acted_on={"a": "throttle"}) == {"a": "revoke"}
+    assert actions(a_campaign(a=0.999), acted_on={"a": "revoke"}) == {}
+    assert actions(a_campaign(a=0.999), acted_on={"a": "throttle"}) == {"a": "revoke"}
 
 
 def test_the_never_act_list_is_kept() -> None:
-    assert actions(a_campaign(a=0.99), DEFAULT.model_copy(update={"never_act": ("a",)})) == {}
+    assert actions(a_campaign(a=0.999), DEFAULT.model_copy(update={"never_act": ("a",)})) == {}
 
 
 def test_the_same_decision_has_the_same_id_and_another_one_has_not() -> None:
     population = Population(10, {}, {})
     first, again = (decide_campaign(a_campaign(), DEFAULT, population, now, "sha")[0] for now in (5, 6))
-    other = decide_campaign(a_campaign(b=0.99), DEFAULT, population, 5, "sha")[0]
+    other = decide_campaign(a_campaign(b=0.999), DEFAULT, population, 5, "sha")[0]
     assert first.id == again.id != other.id
 
 
@@ -79,7 +79,7 @@ def test_no_opinion_leads_to_no_verdict() -> None:
 def test_the_blast_radius_holds_back_what_is_too_much() -> None:
     limits = PolicyLimits(max_accounts_per_minute=3, max_share_of_active_accounts=0.5)
     policy = DEFAULT.model_copy(update={"limits": limits})
-    verdict = decide_campaign(a_campaign(a=0.99, b=0.99), policy, Population(10, {}, {}), 5, "sha")[0]
+    verdict = decide_campaign(a_campaign(a=0.999, b=0.999), policy, Population(10, {}, {}), 5, "sha")[0]
     blast = BlastRadius(policy)
     assert blast.admit(verdict, active_accounts=10, now_s=0.0) is None
     assert "a minute" in (blast.admit(replace(verdict, members=("c", "d")), 10, 1.0) or "")
