@@ -12,7 +12,6 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 import nats
@@ -23,6 +22,7 @@ from launch.client import Api
 from launch.cluster import Running, cluster
 from launch.demo_view import Progress, Watched, panel, summary
 from launch.keys import with_local_key
+from launch.replay import rebased
 from launch.running import Address, announce, wait_for_stop, withdraw
 from launch.scenarios import load_scenario
 from launch.settings import load_settings
@@ -48,7 +48,7 @@ def run_demo(scenario_file: str, seconds: float, linger: bool) -> int:
     kinds = {row.account: row.kind for row in labels(scenario)}
     # It ends now, so that what the API shows has the times that a person expects.
     shift = time.time_ns() - events[-1].time_unix_nano
-    events = [replace(event, time_unix_nano=event.time_unix_nano + shift) for event in events]
+    events = list(rebased(events, shift))
     console.print(f"{len(events)} requests of {len(kinds)} accounts. Starting NATS, Ray and the API (about 20 s) ...")
     with tempfile.TemporaryDirectory(prefix="stillwatch-demo-") as directory:
         settings = load_settings("configs/profiles/demo.yaml", {"data_dir": directory})

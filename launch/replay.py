@@ -19,6 +19,7 @@ from stillwatch.event import Rejected, RequestEvent
 from stillwatch.ports import EventPublisher
 
 _BATCH: Final = 256
+_CREATED: Final = "stillwatch.account.created_unix"
 # The longest wait for the next event: a file with a gap of a night goes on after it.
 _MAX_PAUSE_S: Final = 5.0
 
@@ -32,8 +33,13 @@ class Replayed:
 
 
 def rebased(events: Iterable[RequestEvent], shift_unix_nano: int) -> Iterator[RequestEvent]:
+    """The same traffic at another time: sign-up times move with it, or all accounts would be years old."""
     for event in events:
-        yield replace(event, time_unix_nano=event.time_unix_nano + shift_unix_nano)
+        attributes = dict(event.attributes)
+        created = event.number(_CREATED)
+        if created is not None:
+            attributes[_CREATED] = int(created) + shift_unix_nano // 1_000_000_000
+        yield replace(event, time_unix_nano=event.time_unix_nano + shift_unix_nano, attributes=attributes)
 
 
 def newest_time(path: Path) -> int:
