@@ -78,13 +78,13 @@ def _scenarios(*, quick: bool) -> list[str]:
 def _write(results: Results, arguments: Any, scenarios: list[str]) -> None:
     command = "python -m benchmarks.tables" + (" --quick" if arguments.quick else "") + f" --seeds {arguments.seeds}"
     command += "".join(f" --scenario {scenario}" for scenario in arguments.scenario or ())
-    command += " --texts DIR" if arguments.texts else ""
+    command += f" --texts DIR --out {arguments.out}" if arguments.texts else ""
     folder = arguments.out.parent / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = pictures(results, scenarios)
+    drawn = pictures(results, scenarios, arguments.out.stem)
     for name, svg in drawn.items():
         (folder / name).write_text(svg, encoding="utf-8")
-    arguments.out.write_text(document(results, scenarios, command, list(drawn)), encoding="utf-8")
+    arguments.out.write_text(document(results, scenarios, command, list(drawn), arguments.out.stem), encoding="utf-8")
     print(f"{arguments.out} and {len(drawn)} pictures")
 
 

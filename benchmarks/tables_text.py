@@ -38,17 +38,19 @@ semi-synthetic where real prompts are used: such figures rank methods and bound 
 """
 
 
-def document(results: Results, scenarios: Sequence[str], command: str, drawn: Sequence[str]) -> str:
+def document(
+    results: Results, scenarios: Sequence[str], command: str, drawn: Sequence[str], stem: str = "results"
+) -> str:
     seeds = max((len(cells) for cells in results.values()), default=0)
     parts = [_HEAD.format(command=command, seeds=seeds)]
     for scenario in scenarios:
         found = {d: cells for d in DETECTORS if (cells := results.get((scenario, d), ()))}
         if found:
-            parts += _scenario(scenario, found, drawn)
+            parts += _scenario(scenario, found, drawn, stem)
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _scenario(name: str, found: Mapping[str, Sequence[dict[str, Any]]], drawn: Sequence[str]) -> list[str]:
+def _scenario(name: str, found: Mapping[str, Sequence[dict[str, Any]]], drawn: Sequence[str], stem: str) -> list[str]:
     cells = next(iter(found.values()))
     kinds = ", ".join(f"{count} {kind}" for kind, count in cells[0]["kinds"].items())
     honest = min(cell["honest"] for cell in cells)
@@ -68,7 +70,7 @@ def _scenario(name: str, found: Mapping[str, Sequence[dict[str, Any]]], drawn: S
     out += _better(found, days, [rate for rate in RATES if rate not in missing])
     out += [
         f"{words}\n\n![{words}](pictures/{picture})\n"
-        for kind, words in _PICTURES.items() if (picture := f"results-{kind}-{name}.svg") in drawn
+        for kind, words in _PICTURES.items() if (picture := f"{stem}-{kind}-{name}.svg") in drawn
     ]  # fmt: skip
     out += _calibration_table(found)
     return out
@@ -231,10 +233,11 @@ def _calibration_table(found: Mapping[str, Sequence[dict[str, Any]]]) -> list[st
         "design effect, at the upper end of what the number of crowds leaves open: of three classes little can be said); "
         "strangers count as one each. `cohort_anomaly` has no p-value: its trees go on learning.\n"
     )
-    return [words, _table(head, listed)]
+    # A hundred rows: folded away, for who asks.
+    return [words, f"<details><summary>All {len(rows)} pairs</summary>\n\n{_table(head, listed)}\n\n</details>\n"]
 
 
-def pictures(results: Results, scenarios: Sequence[str]) -> dict[str, str]:
+def pictures(results: Results, scenarios: Sequence[str], stem: str = "results") -> dict[str, str]:
     """File name -> SVG: ROC curves of all detectors and our calibration, of each scenario's first seed."""
     out = {}
     for scenario in scenarios:
@@ -242,11 +245,11 @@ def pictures(results: Results, scenarios: Sequence[str]) -> dict[str, str]:
         curves = {d: [(x, y) for x, y in cell["roc"]] for d, cell in first.items() if cell["roc"]}
         if curves:
             honest = next(iter(first.values()))["honest"]
-            out[f"results-roc-{scenario}.svg"] = plots.to_svg(plots.roc(curves, honest), f"roc-{scenario}", _GREY)
+            out[f"{stem}-roc-{scenario}.svg"] = plots.to_svg(plots.roc(curves, honest), f"roc-{scenario}", _GREY)
         rows = _calibrations([first[NAME]]) if NAME in first else []
         if rows:
             figure = plots.calibrations(rows)
-            out[f"results-calibration-{scenario}.svg"] = plots.to_svg(figure, f"calibration-{scenario}", _GREY)
+            out[f"{stem}-calibration-{scenario}.svg"] = plots.to_svg(figure, f"calibration-{scenario}", _GREY)
     return out
 
 

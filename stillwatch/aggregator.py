@@ -27,12 +27,13 @@ from stillwatch.verdict import Action, Campaign
 # Weights of e-BH (Wang and Ramdas 2022): where campaigns are likelier, less evidence is needed, and more elsewhere. Cards and
 # sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example.
 _VIEW_WEIGHT: Final = {
-    "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
+    "block": 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
 }  # fmt: skip
 # A found group with this much overlap with a known campaign is the same campaign seen from another side, and needs no
 # discovery of its own: only evidence that 1 in 100 groups would show by chance.
 _SAME_CAMPAIGN: Final = 1 / 3
 _MORE_OF_THE_SAME: Final = 100.0
+_FOLLOWED: Final = 3  # accounts of a campaign that a value needs before it leads to others
 
 
 class AggregatorCore:
@@ -128,17 +129,24 @@ class AggregatorCore:
             self._find_members(known, moment)
 
     def _extend(self, known: OpenCampaign, key: Key, slots: Slots, moment: Moment) -> None:
-        """A value that many of a campaign's accounts share. It leads to more of them where they are most of its accounts;
-        and the others join the core only if they would pass without those that are known."""
+        """A value that many of a campaign's accounts share: the others join its core only if they would pass without those
+        that are known."""
         mine = known.core | known.sure
         rest = slots[[self.table.summary(int(slot)).account not in mine for slot in slots]]
-        if 2 * len(rest) <= len(slots):
-            known.add_group(key, frozenset())
         if len(rest) >= self._settings.min_group_accounts:
             found = self._examine(key, rest, moment)
             if found is not None and found[0] >= _MORE_OF_THE_SAME:
                 known.add_group(key, self._accounts(found[1].kept))
         self._find_members(known, moment)
+
+    def _follow(self, campaign: OpenCampaign) -> None:
+        """Values lead to more members where most of their accounts are the campaign's already."""
+        mine = {slot for account in campaign.core | campaign.sure if (slot := self.table.slot(account)) is not None}
+        values = {key for slot in mine for key in self.table.summary(slot).links}
+        for key in sorted(values):
+            sharing = self._links.sharing(key)
+            if len(sharing & mine) >= max(_FOLLOWED, len(sharing) / 2):
+                campaign.add_group(key, frozenset())
 
     def _one_pool_with(self, accounts: frozenset[str], floor: float) -> OpenCampaign | None:
         """The known campaign whose core and these accounts together come out as fed from one pool."""
@@ -154,6 +162,7 @@ class AggregatorCore:
         return frozenset(self.table.summary(int(slot)).account for slot in slots)
 
     def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
+        self._follow(campaign)
         campaign.members = members_of(
             campaign.core,
             campaign.keys,

@@ -55,7 +55,8 @@ def members_of(
     # Bystanders are counted whole, light ones included; only who has asked enough to be told apart is listed.
     known_accounts = table.with_at_least(COMPARED_CONVERSATIONS)
     told = set(map(int, known_accounts))
-    sharing = [links.sharing(key) & told for key in sorted(keys)]
+    # The core is one more: what its accounts share may be two values at once (``blocks``).
+    sharing = [*(links.sharing(key) & told for key in sorted(keys)), core & told]
     slots = np.array(sorted(core.union(*sharing), key=lambda slot: table.summary(slot).account), dtype=np.int64)
     core_slots = np.array(sorted(core), dtype=np.int64)
     pool = table.counts(core_slots).sum(axis=0)

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from stillwatch.correlation.blocks import blocks
 from stillwatch.correlation.conduct import Conduct
 from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
@@ -76,7 +77,8 @@ class Normality:
         return Moment(population, conduct, self._content(ordinary, population))
 
     def groups(self, eligible: Slots) -> list[Group]:
-        """Of ``eligible`` accounts, by each value that enough share and that is not simply popular; in a fixed order."""
+        """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that
+        are tied to each other; in a fixed order."""
         position = {int(slot): index for index, slot in enumerate(eligible)}
         fewest = self._settings.min_group_accounts
         out = []
@@ -86,7 +88,7 @@ class Normality:
             slots = np.array(sorted((s for s in shared if s in position), key=position.__getitem__), dtype=np.int64)
             if len(slots) >= fewest:
                 out.append((key, slots))
-        return out
+        return out + blocks(self._table, self._links, eligible, fewest)
 
     def _distinct(self, groups: list[Group]) -> list[Group]:
         """One of those that are the same accounts under several values, told by their two lowest hashes: a campaign with
