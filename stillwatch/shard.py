@@ -175,7 +175,7 @@ class PartitionCore:
         chosen = sorted(self._dirty)[:limit]
         self._dirty.difference_update(chosen)
         states = (self._accounts.get(account) for account in chosen)
-        return [summarise(state, self.partition) for state in states if state is not None]
+        return [summarise(state, self.partition, self._scorer.evidence(state)) for state in states if state is not None]
 
     def untake(self, accounts: Iterable[str]) -> None:
         """The aggregator did not get them: they are due again."""

@@ -42,9 +42,10 @@ class AccountSummary:
     # Since when conversations were counted: the first request, or the beginning of the era before this one.
     window_from_unix_nano: int = 0
     created_unix: int | None = None  # sign-up, s
+    evidence: float | None = None  # natural log of how much likelier an attack the account's own signals make
 
 
-def summarise(state: AccountState, partition: int) -> AccountSummary:
+def summarise(state: AccountState, partition: int, evidence: float | None = None) -> AccountSummary:
     return AccountSummary(
         account=state.account,
         partition=partition,
@@ -66,6 +67,7 @@ def summarise(state: AccountState, partition: int) -> AccountSummary:
         ),
         window_from_unix_nano=state.window_from_unix_nano,
         created_unix=state.created_unix,
+        evidence=evidence,
     )
 
 

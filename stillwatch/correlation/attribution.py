@@ -2,8 +2,8 @@
 
 The core has passed a group test; whoever else shares a value under which a group passed is a candidate. Sharing a
 popular client or tool with a campaign makes nobody one: broad people are as broad as a pool, and topics alone can not
-tell them apart. A candidate's own topics decide (``membership``), read against honest accounts: the likelihood ratio
-that one honest account in a hundred reaches is taken off everybody's.
+tell them apart. A candidate's own topics, conduct and signals decide, weighed as they tell this core from honest accounts
+(``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from stillwatch.correlation.discriminant import Witnesses, fitted
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.membership import Vector, confidence, log_likelihood_ratio, prior_log_odds
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Moment
@@ -63,12 +64,15 @@ def members_of(
 
     in_organisation = table.belongs_to_an_organisation()
 
-    def ratio_of(accounts: Slots) -> Vector:
+    def witnesses_of(accounts: Slots) -> Witnesses:
+        """Topics against the pool; conduct against the core; the account's own signals, where it has an opinion."""
         inside = np.isin(accounts, list(core))
         content = log_likelihood_ratio(table.counts(accounts), pool, population.mixture, concentration, inside=inside)
-        return content + conduct.log_ratio(accounts, core_slots)
+        own = np.nan_to_num(table.evidence(accounts), nan=0.0)
+        return np.column_stack([content, conduct.log_ratio(accounts, core_slots), own])
 
-    ratio = ratio_of(slots)
+    witnesses, is_core = witnesses_of(slots), np.isin(slots, core_slots)
+    ratio = np.zeros(len(slots))
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
@@ -82,11 +86,13 @@ def members_of(
         settled = table.settled(like, now_unix_nano)
         like = (settled if len(settled) >= _MIN_SETTLED else like)[:_MAX_OUTSIDE]
         if mine.any():
-            of_like = ratio_of(like)
-            honest = of_like[~np.isin(like, slots)][-_MAX_HONEST:]
+            of_like = witnesses_of(like)
+            known_core = is_core & mine if (is_core & mine).any() else is_core
+            weigh = fitted(witnesses[known_core], of_like)
+            honest = weigh(of_like[~np.isin(like, slots)][-_MAX_HONEST:])
             known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
-            ratio[mine] -= max(known, 0.0)
-            wrong[mine] = false_share(ratio[mine], of_like - max(known, 0.0), 1.0 if affiliated else 0.5)
+            ratio[mine] = weigh(witnesses[mine]) - max(known, 0.0)
+            wrong[mine] = false_share(ratio[mine], weigh(of_like) - max(known, 0.0), 1.0 if affiliated else 0.5)
     prior = np.zeros(len(slots))
     for shared in sharing:
         index = np.array([at[slot] for slot in shared], dtype=np.int64)

@@ -34,9 +34,10 @@ _PER_BIN: Final = 200
 _MAX_BINS: Final = 5
 _MIN_REFERENCE: Final = 30
 _QUARTILE: Final = 0.6745  # standard deviations from the median to the quartile of a normal law
-_MIN_SCALE: Final = np.array([0.05, 0.1, 0.15, 0.3])  # of the four statistics: a narrower reference is a small sample
-_CLIP: Final = (-3.0, 12.0)
-_CLIP_IN_GROUPS: Final = 6.0  # no account carries a group's mean alone
+_MIN_SCALE: Final = np.array([0.08, 0.1, 0.15, 0.3])  # of the four statistics: a narrower reference is a small sample
+_LEAST: Final = -3.0
+_CLIP_IN_GROUPS: Final = 6.0  # no account carries a group's mean alone, and no single statistic a member
+_MAX_VOLUME: Final = 12.0  # but who writes ten times as much as the busiest is told from who is busy
 # k statistics that correlate by 0.4 or so: their sum has a variance of about k^1.5.
 _WORTH: Final = 0.75
 # Honest groups' means differ by at least this much, however few groups there are to learn it from.
@@ -166,7 +167,8 @@ def _standard_scores(values: Values, volumes: npt.NDArray[np.int64], honest: Slo
             quarter, middle = np.quantile(known, (0.25, 0.5))
             scale = max((middle - quarter) / _QUARTILE, _MIN_SCALE[column])
             mine = slice(None) if column == VOLUME else bin_of == number
-            out[mine, column] = np.clip((signed[mine, column] - middle) / scale, *_CLIP)
+            most = _MAX_VOLUME if column == VOLUME else _CLIP_IN_GROUPS
+            out[mine, column] = np.clip((signed[mine, column] - middle) / scale, _LEAST, most)
     return out
 
 

@@ -42,6 +42,7 @@ class AccountTable:
         self._unit = np.zeros(64, dtype=np.int64)  # a hash of the organisation, or of the account alone
         self._verified = np.zeros(64, dtype=np.bool_)
         self._created_s = np.zeros(64, dtype=np.int64)
+        self._evidence = np.full(64, np.nan)
         self.evicted = 0
 
     def __len__(self) -> int:
@@ -71,6 +72,7 @@ class AccountTable:
         self._conversations[slot] = int(rows.sum())
         self._conduct[slot] = [np.nan if value is None else value for value in summary.conduct]
         self._conduct[slot, 0] **= 0.5  # a share near 0 in most: its root is nearly symmetric
+        self._evidence[slot] = np.nan if summary.evidence is None else summary.evidence
         self._created_s[slot] = summary.created_unix or 0
         self._verified[slot] = summary.verification in _VERIFIED
         self._window_from[slot] = summary.window_from_unix_nano
@@ -94,6 +96,7 @@ class AccountTable:
             self._conversations = np.concatenate([self._conversations, np.zeros_like(self._conversations)])
             self._conduct = np.concatenate([self._conduct, np.full_like(self._conduct, np.nan)])
             self._unit = np.concatenate([self._unit, np.zeros_like(self._unit)])
+            self._evidence = np.concatenate([self._evidence, np.full_like(self._evidence, np.nan)])
             self._created_s = np.concatenate([self._created_s, np.zeros_like(self._created_s)])
             self._verified = np.concatenate([self._verified, np.zeros_like(self._verified)])
             self._window_from = np.concatenate([self._window_from, np.zeros_like(self._window_from)])
@@ -128,6 +131,10 @@ class AccountTable:
     def units(self, slots: Slots) -> Slots:
         """For each account the place of its unit, 0, 1, …: an organisation that shards its work over many keys is one."""
         return np.unique(self._unit[slots], return_inverse=True)[1].astype(np.int64)
+
+    def evidence(self, slots: Slots) -> npt.NDArray[np.float64]:
+        """What the accounts' own signals say, natural log; NaN where their partition has no opinion."""
+        return self._evidence[slots]
 
     def settled(self, slots: Slots, now_unix_nano: int) -> Slots:
         """Those that signed up more than 30 days ago, or at a time that nobody told: campaigns sign up afresh."""
