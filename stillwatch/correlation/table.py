@@ -29,6 +29,12 @@ _SEVERAL: Final = 3  # accounts: two may be a person's work and private ones
 _VERIFIED: Final = frozenset({"business", "contract"})
 
 
+def _age(summary: AccountSummary) -> tuple[int, int]:
+    """Later summaries of an account come later here. Events alone would not do: at the end of an era, or when a shard
+    starts the account afresh, there are fewer than before, and the account would stay as it was for weeks."""
+    return summary.last_seen_unix_nano, summary.events
+
+
 class AccountTable:
     def __init__(self, max_accounts: int, links: LinkageIndex) -> None:
         self._max_accounts = max_accounts
@@ -55,7 +61,7 @@ class AccountTable:
             self._slot_of[summary.account] = slot
         else:
             known = self._summaries[slot]
-            if known is not None and known.events > summary.events:
+            if known is not None and (known == summary or _age(known) > _age(summary)):
                 return False
             if known is not None:
                 gone = set(known.links) - set(summary.links)
