@@ -57,13 +57,14 @@ def members_of(
     told = set(map(int, known_accounts))
     sharing = [links.sharing(key) & told for key in sorted(keys)]
     slots = np.array(sorted(core.union(*sharing), key=lambda slot: table.summary(slot).account), dtype=np.int64)
-    core_slots = np.array(sorted(core), dtype=np.int64)
+    # By name, as everything that is added up: slots are given in the order of arrival.
+    core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
     pool = table.counts(core_slots).sum(axis=0)
 
     in_organisation = table.belongs_to_an_organisation()
 
     def ratio_of(accounts: Slots) -> Vector:
-        inside = np.isin(accounts, list(core))
+        inside = table.among(accounts, core_slots)
         content = log_likelihood_ratio(table.counts(accounts), pool, population.mixture, concentration, inside=inside)
         return content + conduct.log_ratio(accounts, core_slots)
 
@@ -72,7 +73,7 @@ def members_of(
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
     # not yet found included: this errs towards acting on nobody.
-    outside = known_accounts[~np.isin(known_accounts, np.concatenate([core_slots, kin]))]
+    outside = known_accounts[~table.among(known_accounts, np.concatenate([core_slots, kin]))]
     wrong = np.ones(len(slots))
     for affiliated in (False, True):
         mine = in_organisation[slots] == affiliated
@@ -82,13 +83,13 @@ def members_of(
         like = (settled if len(settled) >= _MIN_SETTLED else like)[:_MAX_OUTSIDE]
         if mine.any():
             of_like = ratio_of(like)
-            honest = of_like[~np.isin(like, slots)][-_MAX_HONEST:]
+            honest = of_like[~table.among(like, slots)][-_MAX_HONEST:]
             known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
             ratio[mine] -= max(known, 0.0)
             wrong[mine] = false_share(ratio[mine], of_like - max(known, 0.0), 1.0 if affiliated else 0.5)
     prior = np.zeros(len(slots))
     for shared in sharing:
-        index = np.array([at[slot] for slot in shared], dtype=np.int64)
+        index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
     sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
     listed = [

@@ -37,7 +37,7 @@ def pool_log_likelihood(
     Dirichlet-multinomial with a large concentration: the pool is estimated, and no dispatcher deals it out perfectly. A
     plain multinomial would find each account with thousands of requests unlike any pool.
     """
-    rest = pool[None, :] - np.where(inside[:, None], counts, 0.0)
+    rest = pool[None, :] - np.where(inside[:, None], counts, 0.0) if inside.any() else pool[None, :]
     mixture = (rest + _SMOOTHING * population[None, :]) / (rest.sum(axis=1, keepdims=True) + _SMOOTHING)
     return _dirichlet_multinomial(counts, np.maximum(mixture * concentration, 1e-6))
 
@@ -48,9 +48,12 @@ def person_log_likelihood(counts: Counts, population: Vector, concentration: flo
 
 
 def _dirichlet_multinomial(counts: Counts, alpha: Counts) -> Vector:
-    """Without the multinomial coefficient, which is the same for every law."""
+    """Without the multinomial coefficient, which is the same for every law. Most accounts know few of the topics, and a
+    topic that an account does not know adds nothing: only the others are looked at."""
     total = alpha.sum(axis=1)
-    each = (gammaln(counts + alpha) - gammaln(alpha)).sum(axis=1)
+    row, cell = np.nonzero(counts)
+    known, weight = counts[row, cell], np.broadcast_to(alpha, counts.shape)[row, cell]
+    each = np.bincount(row, gammaln(known + weight) - gammaln(weight), minlength=len(counts))
     return np.asarray(gammaln(total) - gammaln(counts.sum(axis=1) + total) + each)
 
 

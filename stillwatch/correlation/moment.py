@@ -56,7 +56,7 @@ class Normality:
         """``campaigners``: slots of accounts of known campaigns. ``None`` with too few honest accounts to say anything."""
         table = self._table
         known = table.with_at_least(COMPARED_CONVERSATIONS)
-        honest = known[~np.isin(known, np.fromiter(campaigners, dtype=np.int64, count=len(campaigners)))]
+        honest = known[~table.among(known, np.fromiter(campaigners, dtype=np.int64, count=len(campaigners)))]
         if len(honest) < self._settings.min_null_accounts:
             return None
         population = Population.of(table, honest)
@@ -77,15 +77,18 @@ class Normality:
 
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular; in a fixed order."""
-        position = {int(slot): index for index, slot in enumerate(eligible)}
+        position = np.full(int(eligible.max(initial=-1)) + 2, -1)  # by slot; the last is of those beyond
+        position[eligible] = np.arange(len(eligible))
         fewest = self._settings.min_group_accounts
         out = []
         for key, shared in self._links.groups(fewest):
             if len(shared) > max(MAX_SHARE * len(self._table), fewest):
                 continue
-            slots = np.array(sorted((s for s in shared if s in position), key=position.__getitem__), dtype=np.int64)
-            if len(slots) >= fewest:
-                out.append((key, slots))
+            found = np.fromiter(shared, dtype=np.int64, count=len(shared))
+            places = position[np.minimum(found, len(position) - 1)]
+            places = np.sort(places[places >= 0])
+            if len(places) >= fewest:
+                out.append((key, eligible[places]))
         return out
 
     def _distinct(self, groups: list[Group]) -> list[Group]:
