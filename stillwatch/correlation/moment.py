@@ -109,7 +109,8 @@ class Normality:
         for key, slots in groups:
             conversations = int(self._table.conversations(slots).sum())
             measured_at, found = before.get(key, (0, None))
-            if not measured_at or conversations >= GROWTH * measured_at:
+            # Fewer than then: members have become known as a campaign's, or an era has ended. What it was counts no longer.
+            if not measured_at or not measured_at <= conversations < GROWTH * measured_at:
                 measured_at, found = conversations, heterogeneity(self._table.counts_of_units(slots))
             self._measured[key] = measured_at, found
             if found is None or found.accounts < self._settings.min_group_accounts:
