@@ -34,6 +34,7 @@ _VIEW_WEIGHT: Final = {
 _SAME_CAMPAIGN: Final = 1 / 3
 _MORE_OF_THE_SAME: Final = 100.0
 _FOLLOWED: Final = 3  # accounts of a campaign that a value needs before it leads to others
+_DAY_NANO: Final = 86_400_000_000_000
 
 
 class AggregatorCore:
@@ -43,7 +44,7 @@ class AggregatorCore:
         self.table = AccountTable(settings.max_accounts, self._links)
         self._normality = Normality(self.table, self._links, settings)
         self._campaigns: dict[str, OpenCampaign] = {}
-        self._tested_at: dict[Key, int] = {}  # conversations of the group when it was last tested
+        self._tested_at: dict[Key, tuple[int, int]] = {}  # when it was last tested: its conversations, the era
         self._strong: dict[Key, float] = {}  # e-values that could yet be discoveries; the others only count
         self.tests = 0
         self._weighed = 0.0  # the sum of their weights
@@ -72,11 +73,15 @@ class AggregatorCore:
         if moment is None:
             return []
         for key, slots in self._due(self._normality.groups(self.table.with_at_least(COMPARED_CONVERSATIONS))):
-            self._tested_at[key] = int(self.table.conversations(slots).sum())
+            self._tested_at[key] = int(self.table.conversations(slots).sum()), self._era
             found = self._examine(key, slots, moment)
             if found is not None and found[0] >= 1 / self._settings.false_discovery_level:
                 self._judge(key, slots, *found, moment)
         return [changed for campaign in self._campaigns.values() if (changed := self._refresh(campaign, moment))]
+
+    @property
+    def _era(self) -> int:
+        return self.last_seen_unix_nano // (self._settings.era_days * _DAY_NANO)
 
     def _campaigners(self) -> set[int]:
         """Known campaigns do not define what is normal."""
@@ -88,12 +93,17 @@ class AggregatorCore:
         return {slot for slot in slots if slot is not None}
 
     def _due(self, groups: list[Group]) -> list[Group]:
-        """Those that have a third more data than when they were last tested: each test counts against the error rate."""
+        """Those that have a third more data than when they were last tested: each test counts against the error rate.
+        At the end of an era accounts forget. A group has grown again when it has a third more than was left of it; else
+        one that goes on as before would never be tested again."""
         due = []
         for key, slots in groups:
             conversations = int(self.table.conversations(slots).sum())
-            grown = conversations >= GROWTH * self._tested_at.get(key, 0)
-            if grown and conversations >= self._settings.min_group_conversations:
+            tested_at, era = self._tested_at.get(key, (0, 0))
+            if tested_at and era < self._era:
+                tested_at = min(tested_at, conversations)
+                self._tested_at[key] = tested_at, era
+            if conversations >= max(GROWTH * tested_at, self._settings.min_group_conversations):
                 due.append((key, slots))
         return due
 

@@ -12,11 +12,13 @@ from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.table import AccountTable
-from stillwatch.correlation.verify import MAX_RELATIVE_F, GroupTest
+from stillwatch.correlation.verify import MAX_ALONE_E, MAX_RELATIVE_F, GroupTest
 from stillwatch.lexicon import CAPABILITIES
 from stillwatch.verdict import Action, Campaign, Member, Signal
 
 _MAX_KEYS: Final = 64
+# Under the likeliest view a group passes with this much; what volume leaves of it must not be less, or chance adds up.
+_MIN_FACTOR: Final = 6.0
 _MAX_GROWTH_ROWS: Final = 1_000  # hours; six weeks
 
 
@@ -33,7 +35,7 @@ class OpenCampaign:
     best: GroupTest
     core: frozenset[str] = frozenset()
     keys: tuple[Key, ...] = ()
-    evidence: tuple[tuple[float, frozenset[str]], ...] = ()
+    evidence: tuple[tuple[float, float, frozenset[str]], ...] = ()  # of groups: all, supported by content, accounts
     members: tuple[ListedMember, ...] = ()
     described: Campaign | None = None
     strongest: float = 0.0  # the largest weighted e-value of one of its groups
@@ -48,18 +50,19 @@ class OpenCampaign:
         self.strongest = max(self.strongest, weighted)
         if found.e_value > self.best.e_value:
             self.best = found
-        strongest = sorted((*self.evidence, (found.e_value, accounts)), key=lambda item: -item[0])
+        strongest = sorted((*self.evidence, (found.e_value, found.supported, accounts)), key=lambda item: -item[0])
         self.evidence = tuple(strongest[:_MAX_KEYS])
 
     @property
     def e_value(self) -> float:
         """The product over groups without a common account: their requests are different requests, so their evidence
-        multiplies. Strongest first; a group that overlaps with one already counted adds nothing."""
+        multiplies. Strongest first; a group that overlaps with one already counted adds nothing. Volume alone does not
+        multiply: however many values a loud service is split over, it is one, and its bound would be none."""
         product, counted = 1.0, frozenset[str]()
-        for e_value, accounts in self.evidence:
-            if e_value > 1 and not accounts & counted:
-                product, counted = min(product * e_value, 1e300), counted | accounts
-        return product
+        for _, supported, accounts in sorted(self.evidence, key=lambda item: -item[1]):
+            if supported >= _MIN_FACTOR and not accounts & counted:
+                product, counted = min(product * supported, 1e300), counted | accounts
+        return max(product, *(e_value for e_value, _, _ in self.evidence), 1.0)
 
     @property
     def probable(self) -> frozenset[str]:
@@ -97,7 +100,8 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     core = frozenset(member.account for member in campaign.members if member.confidence >= SURE)
     keys = tuple((view, value) for view, _, value in (text.partition("=") for text in campaign.linkage))
     members = tuple(ListedMember(member.account, member.confidence) for member in campaign.members)
-    evidence = ((campaign.e_value, core),)
+    supported = campaign.e_value if campaign.e_value > MAX_ALONE_E else 1.0  # it is not said; tests to come will say it
+    evidence = ((campaign.e_value, supported, core),)
     return OpenCampaign(
         campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value
     )  # fmt: skip

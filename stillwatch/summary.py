@@ -1,7 +1,8 @@
 """What a shard tells the aggregator of an account: bounded, absolute, and so idempotent.
 
-A summary replaces the earlier one of the same account when it has seen more events; folding the same summaries in any
-order, any number of times, gives the same aggregate. About 300 bytes for a day's worth of a light account.
+A summary replaces the earlier one of the same account when it has seen a later request, or more of them by then;
+folding the same summaries in any order, any number of times, gives the same aggregate. About 300 bytes for a day's worth
+of a light account.
 """
 
 from __future__ import annotations

@@ -59,25 +59,26 @@ def members_of(
     # The core is one more: what its accounts share may be two values at once (``blocks``).
     sharing = [*(links.sharing(key) & told for key in sorted(keys)), core & told]
     slots = np.array(sorted(core.union(*sharing), key=lambda slot: table.summary(slot).account), dtype=np.int64)
-    core_slots = np.array(sorted(core), dtype=np.int64)
+    # By name, as everything that is added up: slots are given in the order of arrival.
+    core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
     pool = table.counts(core_slots).sum(axis=0)
 
     in_organisation = table.belongs_to_an_organisation()
 
     def witnesses_of(accounts: Slots) -> Witnesses:
         """Topics against the pool; conduct against the core; the account's own signals, where it has an opinion."""
-        inside = np.isin(accounts, list(core))
+        inside = table.among(accounts, core_slots)
         content = log_likelihood_ratio(table.counts(accounts), pool, population.mixture, concentration, inside=inside)
         own = np.nan_to_num(table.evidence(accounts), nan=0.0)
         return np.column_stack([content, conduct.log_ratio(accounts, core_slots), own])
 
-    witnesses, is_core = witnesses_of(slots), np.isin(slots, core_slots)
+    witnesses, is_core = witnesses_of(slots), table.among(slots, core_slots)
     ratio = np.zeros(len(slots))
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
     # not yet found included: this errs towards acting on nobody.
-    outside = known_accounts[~np.isin(known_accounts, np.concatenate([core_slots, kin]))]
+    outside = known_accounts[~table.among(known_accounts, np.concatenate([core_slots, kin]))]
     wrong = np.ones(len(slots))
     for affiliated in (False, True):
         mine = in_organisation[slots] == affiliated
@@ -89,13 +90,13 @@ def members_of(
             of_like = witnesses_of(like)
             known_core = is_core & mine if (is_core & mine).any() else is_core
             weigh = fitted(witnesses[known_core], of_like)
-            honest = weigh(of_like[~np.isin(like, slots)][-_MAX_HONEST:])
+            honest = weigh(of_like[~table.among(like, slots)][-_MAX_HONEST:])
             known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
             ratio[mine] = weigh(witnesses[mine]) - max(known, 0.0)
             wrong[mine] = false_share(ratio[mine], weigh(of_like) - max(known, 0.0), 1.0 if affiliated else 0.5)
     prior = np.zeros(len(slots))
     for shared in sharing:
-        index = np.array([at[slot] for slot in shared], dtype=np.int64)
+        index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
     sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
     listed = [

@@ -37,7 +37,7 @@ def pool_log_likelihood(
     Dirichlet-multinomial with a large concentration: the pool is estimated, and no dispatcher deals it out perfectly. A
     plain multinomial would find each account with thousands of requests unlike any pool.
     """
-    rest = pool[None, :] - np.where(inside[:, None], counts, 0.0)
+    rest = pool[None, :] - np.where(inside[:, None], counts, 0.0) if inside.any() else pool[None, :]
     mixture = (rest + _SMOOTHING * population[None, :]) / (rest.sum(axis=1, keepdims=True) + _SMOOTHING)
     return _dirichlet_multinomial(counts, np.maximum(mixture * concentration, 1e-6))
 
@@ -48,9 +48,12 @@ def person_log_likelihood(counts: Counts, population: Vector, concentration: flo
 
 
 def _dirichlet_multinomial(counts: Counts, alpha: Counts) -> Vector:
-    """Without the multinomial coefficient, which is the same for every law."""
+    """Without the multinomial coefficient, which is the same for every law. Most accounts know few of the topics, and a
+    topic that an account does not know adds nothing: only the others are looked at."""
     total = alpha.sum(axis=1)
-    each = (gammaln(counts + alpha) - gammaln(alpha)).sum(axis=1)
+    row, cell = np.nonzero(counts)
+    known, weight = counts[row, cell], np.broadcast_to(alpha, counts.shape)[row, cell]
+    each = np.bincount(row, gammaln(known + weight) - gammaln(weight), minlength=len(counts))
     return np.asarray(gammaln(total) - gammaln(counts.sum(axis=1) + total) + each)
 
 
@@ -59,20 +62,27 @@ def concentration_of(f: float) -> float:
     return float(np.clip(1 / max(f, 1e-6) - 1, 0.5, 500.0))
 
 
-def log_likelihood_ratio(
-    counts: Counts, pool: Counts, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_]
-) -> Vector:
-    """Natural log, kept to what topics can say; above 0 speaks for membership.
-
-    A person is narrow with most of the weight and broad with some: a broad person's topics look like a pool's, and the
-    ratio must then stay near 0, whatever the account's volume.
-    """
-    member = pool_log_likelihood(counts, pool, population, concentration * _POOL_BREADTH, inside=inside)
+def people_log_likelihood(counts: Counts, population: Vector, concentration: float) -> Vector:
+    """log P(counts of each row | an honest person, narrow or broad)."""
     persons = [
         np.log(weight) + person_log_likelihood(counts, population, concentration * breadth)
         for breadth, weight in _BREADTHS
     ]
-    return np.clip(member - logsumexp(persons, axis=0), *_CONTENT_SAYS)
+    return np.asarray(logsumexp(persons, axis=0))
+
+
+def log_likelihood_ratio(
+    counts: Counts, pool: Counts, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_],
+    people: Vector | None = None,
+) -> Vector:  # fmt: skip
+    """Natural log, kept to what topics can say; above 0 speaks for membership.
+
+    A person is narrow with most of the weight and broad with some: a broad person's topics look like a pool's, and the
+    ratio must then stay near 0, whatever the account's volume. ``people``: their likelihood, where it is known already.
+    """
+    member = pool_log_likelihood(counts, pool, population, concentration * _POOL_BREADTH, inside=inside)
+    people = people_log_likelihood(counts, population, concentration) if people is None else people
+    return np.clip(member - people, *_CONTENT_SAYS)
 
 
 def prior_log_odds(log_ratio: Vector) -> float:

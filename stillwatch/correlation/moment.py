@@ -57,7 +57,7 @@ class Normality:
         """``campaigners``: slots of accounts of known campaigns. ``None`` with too few honest accounts to say anything."""
         table = self._table
         known = table.with_at_least(COMPARED_CONVERSATIONS)
-        honest = known[~np.isin(known, np.fromiter(campaigners, dtype=np.int64, count=len(campaigners)))]
+        honest = known[~table.among(known, np.fromiter(campaigners, dtype=np.int64, count=len(campaigners)))]
         if len(honest) < self._settings.min_null_accounts:
             return None
         population = Population.of(table, honest)
@@ -79,15 +79,18 @@ class Normality:
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that
         are tied to each other; in a fixed order."""
-        position = {int(slot): index for index, slot in enumerate(eligible)}
+        position = np.full(int(eligible.max(initial=-1)) + 2, -1)  # by slot; the last is of those beyond
+        position[eligible] = np.arange(len(eligible))
         fewest = self._settings.min_group_accounts
         out = []
         for key, shared in self._links.groups(fewest):
             if len(shared) > max(MAX_SHARE * len(self._table), fewest):
                 continue
-            slots = np.array(sorted((s for s in shared if s in position), key=position.__getitem__), dtype=np.int64)
-            if len(slots) >= fewest:
-                out.append((key, slots))
+            found = np.fromiter(shared, dtype=np.int64, count=len(shared))
+            places = position[np.minimum(found, len(position) - 1)]
+            places = np.sort(places[places >= 0])
+            if len(places) >= fewest:
+                out.append((key, eligible[places]))
         return out + blocks(self._table, self._links, eligible, fewest)
 
     def _distinct(self, groups: list[Group]) -> list[Group]:
@@ -108,7 +111,8 @@ class Normality:
         for key, slots in groups:
             conversations = int(self._table.conversations(slots).sum())
             measured_at, found = before.get(key, (0, None))
-            if not measured_at or conversations >= GROWTH * measured_at:
+            # Fewer than then: members have become known as a campaign's, or an era has ended. What it was counts no longer.
+            if not measured_at or not measured_at <= conversations < GROWTH * measured_at:
                 measured_at, found = conversations, heterogeneity(self._table.counts_of_units(slots))
             self._measured[key] = measured_at, found
             if found is None or found.accounts < self._settings.min_group_accounts:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.table import AccountTable
+from stillwatch.fingerprint import CELLS
 
 Slots = npt.NDArray[np.int64]
 
@@ -24,6 +25,7 @@ _MIN_COMPARED: Final = 128
 _MAX_COMPARED: Final = 512
 _ORDINARY_SHARE: Final = 0.9
 _UNSEEN_SHARE: Final = 0.05
+_AT_ONCE: Final = 8_192  # rows: a million accounts at once would take gigabytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +40,11 @@ class Population:
     def of(cls, table: AccountTable, honest: Slots) -> Population | None:
         if len(honest) == 0:
             return None
-        counts = table.counts(honest)
-        mean = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0)
+        total = np.zeros(CELLS)
+        for at in range(0, len(honest), _AT_ONCE):
+            counts = table.counts(honest[at : at + _AT_ONCE])
+            total += (counts / counts.sum(axis=1, keepdims=True)).sum(axis=0)
+        mean = total / len(honest)
         # A topic that nobody has asked about yet is rare, not impossible: else one such request would decide alone.
         mixture = (1 - _UNSEEN_SHARE) * mean + _UNSEEN_SHARE / len(mean)
         order = np.argsort(table.conversations(honest), kind="stable")
@@ -73,8 +78,8 @@ def honest_beside(
     ``kin`` share with the group what most of its accounts share. If the group is a campaign they may be its siblings,
     so they are no measure of honesty, unless without them too few accounts are left.
     """
-    others = population.by_volume[~np.isin(population.by_volume, slots)]
-    outside = others[~np.isin(others, kin)]
+    others = population.by_volume[~table.among(population.by_volume, slots)]
+    outside = others[~table.among(others, kin)]
     if len(outside) < min_accounts:
         outside = others
     if len(outside) < min_accounts:

@@ -29,6 +29,12 @@ _SEVERAL: Final = 3  # accounts: two may be a person's work and private ones
 _VERIFIED: Final = frozenset({"business", "contract"})
 
 
+def _age(summary: AccountSummary) -> tuple[int, int]:
+    """Later summaries of an account come later here. Events alone would not do: at the end of an era, or when a shard
+    starts the account afresh, there are fewer than before, and the account would stay as it was for weeks."""
+    return summary.last_seen_unix_nano, summary.events
+
+
 class AccountTable:
     def __init__(self, max_accounts: int, links: LinkageIndex) -> None:
         self._max_accounts = max_accounts
@@ -43,6 +49,8 @@ class AccountTable:
         self._verified = np.zeros(64, dtype=np.bool_)
         self._created_s = np.zeros(64, dtype=np.int64)
         self._evidence = np.full(64, np.nan)
+        self._by_name: Slots | None = None  # both until the next change
+        self._in_organisation: npt.NDArray[np.bool_] | None = None
         self.evicted = 0
 
     def __len__(self) -> int:
@@ -54,9 +62,10 @@ class AccountTable:
         if slot is None:
             slot = self._new_slot()
             self._slot_of[summary.account] = slot
+            self._by_name = None
         else:
             known = self._summaries[slot]
-            if known is not None and known.events > summary.events:
+            if known is not None and (known == summary or _age(known) > _age(summary)):
                 return False
             if known is not None:
                 gone = set(known.links) - set(summary.links)
@@ -74,11 +83,13 @@ class AccountTable:
         self._conduct[slot, 0] **= 0.5  # a share near 0 in most: its root is nearly symmetric
         self._evidence[slot] = np.nan if summary.evidence is None else summary.evidence
         self._created_s[slot] = summary.created_unix or 0
-        self._verified[slot] = summary.verification in _VERIFIED
         self._window_from[slot] = summary.window_from_unix_nano
         # Account tokens and organisation ids can not be told apart, so their names must not meet.
         unit = f"o {summary.organisation}" if summary.organisation else f"a {summary.account}"
-        self._unit[slot] = int.from_bytes(blake2b(unit.encode(), digest_size=7).digest())
+        belongs = int.from_bytes(blake2b(unit.encode(), digest_size=7).digest()), summary.verification in _VERIFIED
+        if belongs != (self._unit[slot], self._verified[slot]):
+            self._unit[slot], self._verified[slot] = belongs
+            self._in_organisation = None
         return True
 
     def _new_slot(self) -> int:
@@ -142,10 +153,11 @@ class AccountTable:
 
     def belongs_to_an_organisation(self) -> npt.NDArray[np.bool_]:
         """By slot: one of several accounts of an organisation, or of one whose identity was verified as a business."""
-        used = len(self._summaries)
-        units, many = np.unique(self._unit[:used], return_counts=True)
-        several = many[np.searchsorted(units, self._unit[:used])] >= _SEVERAL
-        return several | self._verified[:used]
+        if self._in_organisation is None:
+            used = len(self._summaries)
+            _, unit, many = np.unique(self._unit[:used], return_inverse=True, return_counts=True)
+            self._in_organisation = (many[unit] >= _SEVERAL) | self._verified[:used]
+        return self._in_organisation
 
     def unit_hashes(self, slots: Slots) -> Slots:
         return self._unit[slots]
@@ -179,5 +191,13 @@ class AccountTable:
 
     def with_at_least(self, conversations: int) -> npt.NDArray[np.int64]:
         """Slots of accounts that opened so many conversations, in a fixed order of account names."""
-        slots = np.fromiter((slot for _, slot in sorted(self._slot_of.items())), dtype=np.int64, count=len(self))
-        return slots[self._conversations[slots] >= conversations]
+        if self._by_name is None:
+            names = sorted(self._slot_of)
+            self._by_name = np.fromiter((self._slot_of[name] for name in names), dtype=np.int64, count=len(self))
+        return self._by_name[self._conversations[self._by_name] >= conversations]
+
+    def among(self, slots: Slots, some: Slots) -> npt.NDArray[np.bool_]:
+        """Which of ``slots`` are ``some``: without sorting, since groups are tested by the thousand."""
+        chosen = np.zeros(len(self._summaries), dtype=np.bool_)
+        chosen[some] = True
+        return chosen[slots]

@@ -29,7 +29,7 @@ from stillwatch.correlation.conduct import Conduct, GroupConduct
 from stillwatch.correlation.evidence import e_from_p
 from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
-from stillwatch.correlation.membership import concentration_of, log_likelihood_ratio
+from stillwatch.correlation.membership import concentration_of, log_likelihood_ratio, people_log_likelihood
 from stillwatch.correlation.moment import MIN_RELATIVE_BREADTH, Moment
 from stillwatch.correlation.nulls import Honest, Population, Slots, honest_beside
 from stillwatch.correlation.table import PROPOSE, TEST, AccountTable
@@ -48,7 +48,7 @@ _MAX_SUPPORT_E: Final = 20.0
 _UNLEARNED_P: Final = 0.01
 # Conduct alone: enough to throttle, never to revoke; and only where the accounts' mean volume is this many standard
 # deviations above that of all accounts, which no group of people is that happens to share a value.
-_MAX_ALONE_E: Final = 10_000.0
+MAX_ALONE_E: Final = 10_000.0
 _BLUNT_VOLUME: Final = 3.5
 # Before honest accounts can be compared with: people's F was .004 and more in all text that was ever looked at here.
 _SMALLEST_HONEST_F: Final = 0.004
@@ -64,8 +64,8 @@ _STRONG: Final = 20.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupTest:
-    """What a test of a group found. ``e_value`` 1 or less: no evidence. ``void``: why strong evidence was set aside.
-    ``normal_f`` is ``None`` where too few honest accounts are known to compare with."""
+    """What a test of a group found. ``e_value`` 1 or less: no evidence; ``supported``: that without volume alone.
+    ``void``: why strong evidence was set aside. ``normal_f`` is ``None`` where too few honest accounts are known to compare with."""
 
     kept: Slots
     tested_accounts: int
@@ -78,9 +78,10 @@ class GroupTest:
     floor: float  # F below this is "one source"
     void: str | None = None
     conduct: GroupConduct | None = None
+    supported: float = 0.0
 
     def set_aside(self, why: str) -> GroupTest:
-        return replace(self, e_value=min(self.e_value, 1.0), void=why)
+        return replace(self, e_value=min(self.e_value, 1.0), supported=min(self.supported, 1.0), void=why)
 
 
 def examine_group(
@@ -113,7 +114,7 @@ def examine_group(
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
     both = min(e_from_p(p_support), _MAX_SUPPORT_E) * e_conduct if p_support <= _SUPPORT else 1.0
     blunt = behaved is not None and behaved.volume >= _BLUNT_VOLUME
-    alone = min(e_conduct, _MAX_ALONE_E) if blunt else 1.0
+    alone = min(e_conduct, MAX_ALONE_E) if blunt else 1.0
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
         kept, shown, p_value = _behaving_alike(table, slots, conduct), whole, p_support
@@ -123,6 +124,7 @@ def examine_group(
         # Each of the three would do; their mean is evidence however they depend on each other.
         e_value=(alike + both + alone) / 3, concentration=concentration, floor=floor,
         breadth=min(1 / max(shown.same_topic, 1e-9) / population.effective_topics, 1.0), conduct=behaved,
+        supported=(alike + both + 1.0) / 3,
     )  # fmt: skip
     if out.e_value < _STRONG:
         return out
@@ -145,7 +147,7 @@ def _against_honest_sets(
         _is_as_low(table, one, population, out, out.floor, share) for one in sets[:_TRIMMED_NULLS]
     ):
         why = "honest sets, trimmed in the same way, come out as alike"
-        out = replace(out, e_value=(1.0 + both + alone) / 3, void=why)
+        out = replace(out, e_value=(1.0 + both + alone) / 3, supported=(1.0 + both + 1.0) / 3, void=why)
         if out.e_value < _STRONG:
             return out
     f = [found.f for one in sets if (found := heterogeneity(table.counts_of_units(one))) is not None]
@@ -182,16 +184,19 @@ def _interval(found: Heterogeneity) -> tuple[float, float]:
 
 def trim(table: AccountTable, slots: Slots, population: Population, concentration: float, floor: float) -> Slots:
     """Drops the accounts that fit worst, by the proposing half only, until what is left is homogeneous in it."""
-    kept = slots
+    kept, people = slots, None  # an account's likelihood as a person stays, that of the pool changes with who is left
     for _ in range(_TRIM_ROUNDS):
         counts = table.counts(kept, PROPOSE)
         found = heterogeneity(counts)
         if found is None or found.f <= floor or len(kept) <= _MIN_KEPT:
             break
         inside = np.ones(len(kept), dtype=np.bool_)
-        fit = log_likelihood_ratio(counts, counts.sum(axis=0), population.mixture, concentration, inside=inside)
+        pool, mixture = counts.sum(axis=0), population.mixture
+        people = people_log_likelihood(counts, mixture, concentration) if people is None else people
+        fit = log_likelihood_ratio(counts, pool, mixture, concentration, inside=inside, people=people)
         worst = max(1, int(len(kept) * _TRIM_SHARE))
-        kept = kept[np.sort(np.argsort(fit, kind="stable")[worst:])]
+        fitting = np.sort(np.argsort(fit, kind="stable")[worst:])
+        kept, people = kept[fitting], people[fitting]
     return kept
 
 
