@@ -77,7 +77,13 @@ class AggregatorCore:
             found = self._examine(key, slots, moment)
             if found is not None and found[0] >= 1 / self._settings.false_discovery_level:
                 self._judge(key, slots, *found, moment)
+        self._forget()
         return [changed for campaign in self._campaigns.values() if (changed := self._refresh(campaign, moment))]
+
+    def _forget(self) -> None:
+        """Values that no account shows any longer: there are new ones every day, for ever."""
+        self._tested_at = {key: tested for key, tested in self._tested_at.items() if self._links.sharing(key)}
+        self._strong = {key: e_value for key, e_value in self._strong.items() if key in self._tested_at}
 
     @property
     def _era(self) -> int:
@@ -127,9 +133,9 @@ class AggregatorCore:
         discovered = [campaign.strongest for campaign in self._campaigns.values()]
         if evidence < e_bh([*discovered, *self._strong.values()], self._weighed, self._settings.false_discovery_level):
             return
-        known = self._one_pool_with(accounts, found.floor)
+        known = self._one_pool_with(accounts, found.floor) or self._first_seen_under(key, accounts)
         if known is None and len(self._campaigns) < self._settings.max_campaigns:
-            known = OpenCampaign(_campaign_id(key), self.last_seen_unix_nano, found)
+            known = OpenCampaign(self._new_id(key), self.last_seen_unix_nano, found)
             self._campaigns[known.id] = known
         if known is not None:
             del self._strong[key]
@@ -157,6 +163,17 @@ class AggregatorCore:
             sharing = self._links.sharing(key)
             if len(sharing & mine) >= max(_FOLLOWED, len(sharing) / 2):
                 campaign.add_group(key, frozenset())
+
+    def _first_seen_under(self, key: Key, accounts: frozenset[str]) -> OpenCampaign | None:
+        """The campaign that this value opened, if any of these accounts are its own, or nobody is any longer."""
+        known = self._campaigns.get(_campaign_id(key))
+        mine = known.core | known.probable if known is not None else frozenset()
+        return known if not mine or mine & accounts else None
+
+    def _new_id(self, key: Key) -> str:
+        """A value can lead to several campaigns, one after the other; the later must not take the place of the first."""
+        ids = (_campaign_id((*key, str(number)) if number else key) for number in range(len(self._campaigns) + 1))
+        return next(found for found in ids if found not in self._campaigns)
 
     def _one_pool_with(self, accounts: frozenset[str], floor: float) -> OpenCampaign | None:
         """The known campaign whose core and these accounts together come out as fed from one pool."""
@@ -217,6 +234,6 @@ def _overlaps(found: frozenset[str], known: frozenset[str]) -> bool:
     return bool(found & known) and len(found & known) >= _SAME_CAMPAIGN * min(len(found), len(known))
 
 
-def _campaign_id(key: Key) -> str:
+def _campaign_id(key: tuple[str, ...]) -> str:
     """From the linkage value under which it was first seen: a replay finds the same campaign under the same id."""
     return "c-" + hashlib.blake2b("\x1f".join(key).encode(), digest_size=8).hexdigest()

@@ -112,9 +112,9 @@ def examine_group(
         p_kept = _alike(tested, floor, content) if tested is not whole else 1.0
         p_support = _alike(whole, MILD_RELATIVE_F * usual_f, content)
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    both = min(e_from_p(p_support), _MAX_SUPPORT_E) * e_conduct if p_support <= _SUPPORT else 1.0
+    both = min(e_from_p(p_support), _MAX_SUPPORT_E) * e_conduct if p_support <= _SUPPORT else 0.0
     blunt = behaved is not None and behaved.volume >= _BLUNT_VOLUME
-    alone = min(e_conduct, MAX_ALONE_E) if blunt else 1.0
+    alone = min(e_conduct, MAX_ALONE_E) if blunt else 0.0
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
         kept, shown, p_value = _behaving_alike(table, slots, conduct), whole, p_support
@@ -124,7 +124,7 @@ def examine_group(
         # Each of the three would do; their mean is evidence however they depend on each other.
         e_value=(alike + both + alone) / 3, concentration=concentration, floor=floor,
         breadth=min(1 / max(shown.same_topic, 1e-9) / population.effective_topics, 1.0), conduct=behaved,
-        supported=(alike + both + 1.0) / 3,
+        supported=(alike + both) / 3,
     )  # fmt: skip
     if out.e_value < _STRONG:
         return out
@@ -147,7 +147,7 @@ def _against_honest_sets(
         _is_as_low(table, one, population, out, out.floor, share) for one in sets[:_TRIMMED_NULLS]
     ):
         why = "honest sets, trimmed in the same way, come out as alike"
-        out = replace(out, e_value=(1.0 + both + alone) / 3, supported=(1.0 + both + 1.0) / 3, void=why)
+        out = replace(out, e_value=(both + alone) / 3, supported=both / 3, void=why)
         if out.e_value < _STRONG:
             return out
     f = [found.f for one in sets if (found := heterogeneity(table.counts_of_units(one))) is not None]
