@@ -25,25 +25,24 @@ def played() -> Played:
     kinds = {row.account: row.kind for row in labels(scenario)}
     settings = load_settings("configs/default.yaml", {"partitions": 1, "shards": 1}, environment={})
     run = Backtest(Stillwatch(settings, load_policy("configs/policies/default.yaml")))
-    served: Counter[str] = Counter()
+    sent: Counter[str] = Counter()
     for event in simulate(scenario, BuiltinTexts()):
         run.feed(event)
-        served[event.account] += 1
+        sent[event.account] += 1
     run.finish()
-    return kinds, served, run
+    return kinds, sent, run
 
 
 def test_all_of_its_accounts_are_acted_on(played: Played) -> None:
-    """But for one that has only just begun."""
     kinds, sent, run = played
-    attackers = {account for account, kind in kinds.items() if kind == "attack" and sent[account] >= 200}
-    assert len(attackers) >= 17
+    attackers = {account for account in sent if kinds[account] == "attack"}
+    assert len(attackers) >= 15  # the others are not there yet on the first day
     assert attackers <= set(run.ledger.first_action)
 
 
 def test_before_it_has_made_two_in_a_hundred_of_its_requests(played: Played) -> None:
     kinds, sent, run = played
-    attackers = [account for account, kind in kinds.items() if kind == "attack"]
+    attackers = [account for account in sent if kinds[account] == "attack"]
     before = sum(sent[account] - run.ledger.accounts[account].refused for account in attackers)
     assert before <= 0.02 * SCENARIO.days * sum(sent[account] for account in attackers)
 

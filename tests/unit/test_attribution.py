@@ -1,0 +1,132 @@
+"""Whom a campaign's core makes a member: its siblings, and neither bystanders nor keys of organisations by their likeness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from factories import T0
+from moment_worlds import DAY_S, World, a_world, conducted, honest, over, settled
+from summary_worlds import people, pool_accounts
+
+from stillwatch.correlation.attribution import false_share, members_of
+from stillwatch.correlation.linkage import Key
+from stillwatch.summary import AccountSummary
+
+CARD: Key = ("payment", "card")
+REVOKED = 0.998
+
+
+def new(summaries: Iterable[AccountSummary], *links: Key) -> list[AccountSummary]:
+    """Signed up last week; sharing these values and nothing else."""
+    return [replace(s, links=links, created_unix=T0 // 10**9 - 7 * DAY_S) for s in summaries]
+
+
+def machines(rng: np.random.Generator, summaries: list[AccountSummary]) -> list[AccountSummary]:
+    return over(conducted(rng, summaries, shift=4.0), days=10)
+
+
+def campaign(rng: np.random.Generator, count: int) -> list[AccountSummary]:
+    return machines(rng, pool_accounts(rng, count, prefix="x"))
+
+
+def members(world: World, core: Iterable[AccountSummary], *keys: Key) -> dict[str, float]:
+    names = [summary.account for summary in core]
+    found = members_of(names, keys or (CARD,), 10.0, world.table, world.links, world.moment(), T0)
+    return {member.account: member.confidence for member in found}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_siblings_of_the_core_are_members_and_bystanders_of_their_value_are_not(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pool = new(campaign(rng, 60), CARD)
+    bystanders = settled(new(over(conducted(rng, people(rng, 40, prefix="b")), 10), CARD))
+    found = members(a_world(honest(rng, 600), pool, bystanders), pool[:20])
+    assert sum(found.get(s.account, 0.0) >= 0.9 for s in pool[20:]) >= 36
+    assert not [name for name in found if name.startswith("b") and found[name] >= 0.5]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_broad_bystanders_of_a_popular_value_are_no_members_though_their_topics_look_like_the_pools(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pool = campaign(rng, 60)
+    broad = settled(new(over(conducted(rng, pool[40:]), 10), CARD))  # the same topics, a person's hours
+    broad = [replace(s, account=f"b{s.account}") for s in broad]
+    found = members(a_world(honest(rng, 600), new(pool[:40], CARD), broad), pool[:20])
+    assert max((found[name] for name in found if name.startswith("b")), default=0.0) < REVOKED
+
+
+def test_unsettled_siblings_outside_do_not_hide_the_members() -> None:
+    rng = np.random.default_rng(4)
+    pool = campaign(rng, 60)
+    crowd = honest(rng, 600)
+    alone = members(a_world(crowd, new(pool[:30], CARD)), pool[:20])
+    beside = members(a_world(crowd, new(pool[:30], CARD), new(pool[30:])), pool[:20])
+    told = {summary.account for summary in pool[:30]}
+    assert min(alone.get(name, 0.0) for name in told) >= 0.9
+    assert min(beside.get(name, 0.0) for name in told) >= 0.9
+    assert not set(beside) - told
+
+
+def test_settled_accounts_outside_that_are_just_as_alike_do() -> None:
+    """It is a matter of numbers, not of faith: what many honest ones reach makes nobody a member."""
+    rng = np.random.default_rng(5)
+    pool = campaign(rng, 120)
+    crowd, beside = honest(rng, 600), settled(new(pool[30:]))
+    found = members(a_world(crowd, new(pool[:30], CARD), settled(beside)), pool[:20])
+    assert max(found.values(), default=0.0) < 0.99
+
+
+def test_keys_of_an_organisation_need_more_than_accounts_of_nobody() -> None:
+    rng = np.random.default_rng(6)
+    pool = new(campaign(rng, 60), CARD)
+    keys = [replace(s, organisation="acme") if n >= 40 else s for n, s in enumerate(pool)]
+    other = [replace(s, organisation=f"o{n % 40}") for n, s in enumerate(honest(rng, 900)) if n % 5 == 0]
+    crowd = [s for n, s in enumerate(honest(rng, 900)) if n % 5]
+    found = members(a_world(crowd, other, keys), pool[:20])
+    of_nobody = [found.get(s.account, 0.0) for s in keys[:40]]
+    of_acme = [found.get(s.account, 0.0) for s in keys[40:]]
+    assert np.median(of_nobody) > np.median(of_acme)
+    assert max(of_acme) < REVOKED
+
+
+def test_who_has_asked_too_little_is_nobodys_member_yet() -> None:
+    rng = np.random.default_rng(7)
+    pool = new(campaign(rng, 30), CARD)
+    mixture_of = pool_accounts(np.random.default_rng(7), 30, conversations=7, prefix="x")
+    light = [replace(s, account=f"l{n}", cells=mixture_of[n].cells) for n, s in enumerate(pool[:5])]
+    found = members(a_world(honest(rng, 400), pool, light), pool)
+    assert not [name for name in found if name.startswith("l")]
+
+
+def test_a_core_that_is_gone_has_no_members() -> None:
+    rng = np.random.default_rng(8)
+    world = a_world(honest(rng))
+    assert members_of(["gone"], (CARD,), 10.0, world.table, world.links, world.moment(), T0) == ()
+    assert members_of([], (), 10.0, world.table, world.links, world.moment(), T0) == ()
+
+
+def test_where_everybody_outside_is_kin_the_models_own_law_stands_in() -> None:
+    rng = np.random.default_rng(9)
+    pool = new(campaign(rng, 20), CARD)
+    crowd = [replace(s, organisation="one") for s in honest(rng, 100)]  # nobody outside is of nobody
+    found = members(a_world(crowd, pool), pool)
+    assert all(0 <= confidence <= 1 for confidence in found.values())
+
+
+def test_the_order_of_arrival_changes_no_digit() -> None:
+    rng = np.random.default_rng(10)
+    pool = new(campaign(rng, 40), CARD)
+    summaries = [*honest(rng, 300), *pool]
+    one = members(a_world(summaries), pool[:20])
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(summaries))
+        assert members(a_world([summaries[n] for n in order]), pool[:20]) == one
+
+
+def test_a_false_share_falls_with_likelihood_and_needs_no_outsider() -> None:
+    share = false_share(np.array([5.0, 1.0, 5.0, -2.0]), np.array([0.0, -1.0, 2.0]))
+    assert share[0] == share[2] < share[1] <= share[3] <= 1
+    assert false_share(np.array([1.0, 2.0]), np.array([])).tolist() == [0.5, 0.5]
