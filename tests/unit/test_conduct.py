@@ -97,7 +97,7 @@ def test_an_account_that_falls_short_of_the_core_is_no_member() -> None:
 
 def test_scores_grow_beyond_what_ranks_of_so_many_accounts_can_say() -> None:
     conduct, _ = world(10, strange=20, shift=9.0)
-    assert np.nanmean(conduct.z[HONEST:]) > 7  # a rank among 600 ends at 3
+    assert np.nanmean(conduct.z[HONEST:]) > 5.5  # a rank among 600 ends at 3; a single statistic at 6
     found = conduct.group(conduct.scores[HONEST:])
     assert found is not None
     assert found.p_value < 1e-8
@@ -105,8 +105,7 @@ def test_scores_grow_beyond_what_ranks_of_so_many_accounts_can_say() -> None:
 
 def test_no_single_account_carries_the_mean_of_its_group() -> None:
     conduct, _ = world(11, strange=1, shift=1_000.0)
-    assert conduct.z[HONEST:].max() == 12.0
-    assert conduct.scores[HONEST:, :3].max() == 6.0
+    assert conduct.z[HONEST:].max() == 6.0
     alone = conduct.scores[[HONEST, *range(20)]]
     found = conduct.group(alone)
     assert found is not None
