@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from live import LiveCluster, until_async
@@ -21,6 +20,7 @@ from whole_line import BUILTIN_TRADES, scenario, trades_of
 
 from launch.cluster import cluster
 from launch.keys import with_local_key
+from launch.replay import rebased
 from launch.settings import load_settings
 from stillwatch.event import RequestEvent
 from stillwatch.gateway import Enforcer, Publisher, refuses
@@ -47,7 +47,7 @@ def traffic(request: pytest.FixtureRequest) -> tuple[list[RequestEvent], dict[st
     made = list(simulate(chosen, texts))
     shift = time.time_ns() - made[-1].time_unix_nano
     kinds = {row.account: row.kind for row in labels(chosen)}
-    return [replace(event, time_unix_nano=event.time_unix_nano + shift) for event in made], dict(kinds)
+    return list(rebased(made, shift)), dict(kinds)
 
 
 @pytest.fixture
