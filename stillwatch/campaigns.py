@@ -170,7 +170,7 @@ def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
         ),
         Signal(
             "linkage", float(len(campaign.keys)), None, None,
-            f"they were proposed by {len(campaign.keys)} shared values ({', '.join(views)}); sharing alone is no evidence",
+            f"{len(campaign.keys)} shared values led to them ({', '.join(views)}); sharing alone is no evidence",
         ),
     )  # fmt: skip
 
