@@ -12,7 +12,7 @@ from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.table import AccountTable
-from stillwatch.correlation.verify import MAX_ALONE_E, MAX_RELATIVE_F, GroupTest
+from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
 from stillwatch.lexicon import CAPABILITIES
 from stillwatch.verdict import Action, Campaign, Member, Signal
 
@@ -91,11 +91,12 @@ class OpenCampaign:
 def recalled(campaign: Campaign) -> OpenCampaign:
     """From its published form. The test that opened it is read back from its first signals."""
     homogeneity, breadth = campaign.signals[0], campaign.signals[1]
-    normal = homogeneity.normal or (0.0, 0.0)
+    normal = homogeneity.normal
+    f = sum(normal) / 2 if normal is not None else SMALLEST_HONEST_F
     best = GroupTest(
         kept=np.array([], dtype=np.int64), tested_accounts=len(campaign.members), f=homogeneity.value, normal_f=normal,
         p_value=float(10 ** -(homogeneity.surprise or 0.0)), e_value=campaign.e_value, breadth=breadth.value,
-        concentration=concentration_of(sum(normal) / 2), floor=MAX_RELATIVE_F * max(normal[0], 0.0),
+        concentration=concentration_of(f), floor=MAX_RELATIVE_F * max(normal[0] if normal is not None else f, 0.0),
     )  # fmt: skip
     core = frozenset(member.account for member in campaign.members if member.confidence >= SURE)
     keys = tuple((view, value) for view, _, value in (text.partition("=") for text in campaign.linkage))
@@ -145,7 +146,7 @@ def _growth(campaign: OpenCampaign, now: int, members: int, requests: int) -> tu
 def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
     best = campaign.best
     views = sorted({view for view, _ in campaign.keys})
-    behaviour = () if best.conduct is None else (_behaviour(best.conduct),)
+    behaviour = () if best.conduct is None else _behaviour(best.conduct)
     if best.normal_f is None:
         compared = "too few other accounts are known to compare with"
     else:
@@ -179,14 +180,21 @@ _HABITS: Final = {
     "quiet_hours": "they are active in the quietest hours of their days",
     "inter_arrival": "the pauses between their conversations are even",
     "daily_dispersion": "their days are equally full",
-    "together": "the hours, the pauses and the days of their requests are even",
+    "together": "how much they send, at which hours, with which pauses and on which days, as far as known, is unlike people",
 }
 
 
-def _behaviour(found: GroupConduct) -> Signal:
-    return Signal(
+def _behaviour(found: GroupConduct) -> tuple[Signal, ...]:
+    habit = Signal(
         "conduct", found.mean, found.normal, -float(np.log10(max(found.p_value, 1e-300))),
-        f"{_HABITS[found.statistic]}: {found.mean:+.1f} standard deviations from honest accounts of like volume, on "
-        f"average over {found.units}; other groups that share something: {found.normal[0]:+.1f} to {found.normal[1]:+.1f} "
+        f"{_HABITS[found.statistic]}: {found.mean:+.1f} standard deviations from honest accounts, on average over "
+        f"{found.units}; other groups that share something: {found.normal[0]:+.1f} to {found.normal[1]:+.1f} "
         f"(p = {found.p_value:.1e})",
     )  # fmt: skip
+    if found.volume < BLUNT_VOLUME:
+        return (habit,)
+    much = (
+        f"each of them sends far more than people do: {found.volume:+.1f} standard deviations of the logarithm of conversations "
+        "a day from all accounts, on average"
+    )
+    return habit, Signal("volume", found.volume, None, None, much)

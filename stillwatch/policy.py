@@ -69,13 +69,14 @@ def _verdict(
     campaign: Campaign, rule: PolicyRule, members: list[str], policy: Policy, now_unix_nano: int, config_sha256: str
 ) -> Verdict:
     identity = "\x1f".join([campaign.id, rule.name, policy.version, *members])
+    strongest = max(campaign.signals, key=lambda signal: signal.surprise or 0.0)
     return Verdict(
         id="v-" + hashlib.blake2b(identity.encode(), digest_size=10).hexdigest(),
         kind="campaign",
         subject=campaign.id,
         action=rule.action,
         mode=policy.mode,
-        reason=f"campaign {campaign.id}: {campaign.signals[0].sentence}",
+        reason=f"campaign {campaign.id}: {strongest.sentence}",
         signals=campaign.signals,
         campaign=campaign.id,
         members=tuple(members),

@@ -49,9 +49,9 @@ _UNLEARNED_P: Final = 0.01
 # Conduct alone: enough to throttle, never to revoke; and only where the accounts' mean volume is this many standard
 # deviations above that of all accounts, which no group of people is that happens to share a value.
 MAX_ALONE_E: Final = 10_000.0
-_BLUNT_VOLUME: Final = 3.5
+BLUNT_VOLUME: Final = 3.5
 # Before honest accounts can be compared with: people's F was .004 and more in all text that was ever looked at here.
-_SMALLEST_HONEST_F: Final = 0.004
+SMALLEST_HONEST_F: Final = 0.004
 # Trimming: at most twelve rounds of the worst tenth, which can remove 70 % of a group.
 _TRIM_ROUNDS: Final = 12
 _TRIM_SHARE: Final = 0.1
@@ -99,7 +99,7 @@ def examine_group(
     honest = honest_beside(table, slots, kin, population, settings.min_null_accounts)
     if honest is not None and honest.f <= 0:
         honest = None  # as few, or as much alike, as nobody is: nothing can be below it
-    honest_f = honest.f if honest is not None else _SMALLEST_HONEST_F
+    honest_f = honest.f if honest is not None else SMALLEST_HONEST_F
     # Accounts of like volume can be the group's own siblings; groups of the moment are not, by their middle.
     usual_f = max(honest_f, content.centre) if content is not None else honest_f
     floor = MAX_RELATIVE_F * honest_f
@@ -113,7 +113,7 @@ def examine_group(
         p_support = _alike(whole, MILD_RELATIVE_F * usual_f, content)
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
     both = min(e_from_p(p_support), _MAX_SUPPORT_E) * e_conduct if p_support <= _SUPPORT else 0.0
-    blunt = behaved is not None and behaved.volume >= _BLUNT_VOLUME
+    blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME
     alone = min(e_conduct, MAX_ALONE_E) if blunt else 0.0
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from launch.settings import load_policy
-from stillwatch.campaigns import OpenCampaign, recalled
+from stillwatch.campaigns import OpenCampaign, describe, recalled
+from stillwatch.correlation.conduct import GroupConduct
+from stillwatch.correlation.linkage import LinkageIndex
+from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import MAX_ALONE_E, GroupTest
+from stillwatch.policy import Population, decide_campaign
 from stillwatch.verdict import Campaign, Member, Signal
 
 REVOKES = min(
@@ -78,3 +84,32 @@ def test_a_recalled_campaign_keeps_its_evidence_its_sure_members_and_its_values(
     campaign = recalled(published(1e6))
     assert (campaign.e_value, campaign.core, campaign.keys) == (1e6, frozenset({"a"}), (("signup", "a=b"),))
     assert campaign.confidence_of("b") == 0.3
+
+
+def blunt_campaign() -> Campaign:
+    """Found in the first hour: nobody to compare topics with, nothing known in time but how much they send."""
+    conduct = GroupConduct("together", 6.0, (-0.5, 1.5), 1e-12, 1e9, 20, volume=6.0)
+    found = replace(a_test(MAX_ALONE_E / 3, supported=0.0), normal_f=None, p_value=1.0, conduct=conduct)
+    campaign = OpenCampaign("c-1", 1, found)
+    campaign.add_evidence(found, frozenset({"a"}), found.e_value)
+    return describe(campaign, AccountTable(10, LinkageIndex(10)), 5)
+
+
+def test_a_blunt_campaign_is_explained_by_how_much_it_sends_and_not_by_what_is_not_known() -> None:
+    told = {signal.name: signal for signal in blunt_campaign().signals}
+    assert told["homogeneity"].normal is None
+    assert "too few other accounts" in told["homogeneity"].sentence
+    assert "even" not in told["conduct"].sentence
+    assert "far more than people do: +6.0" in told["volume"].sentence
+
+
+def test_the_reason_of_a_verdict_is_what_stands_out_most() -> None:
+    campaign = replace(blunt_campaign(), members=(Member("a", 0.999, 10, 100),))
+    policy = load_policy("configs/policies/default.yaml")
+    (verdict,) = decide_campaign(campaign, policy, Population(100, {}, {}), 5, "")
+    assert verdict.action == "throttle"
+    assert "how much they send" in verdict.reason
+
+
+def test_a_restart_does_not_make_up_a_normal_range_that_nobody_knew() -> None:
+    assert recalled(blunt_campaign()).best.normal_f is None
