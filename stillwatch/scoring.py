@@ -244,4 +244,4 @@ def _features(state: AccountState, of_signals: list[float | None]) -> Features:
     shares.append(profile.errors / profile.events if profile.events else 0.0)
     shares.append(profile.output_tokens / tokens if tokens else 0.5)
     shares.append(min(profile.events.bit_length() / 20, 1.0))
-    return CheckedFeatures(_FEATURES, _IN_ORDER(shares))
+    return CheckedFeatures(zip(_FEATURES, _IN_ORDER(shares), strict=True))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import msgpack
@@ -18,23 +18,9 @@ from river.__version__ import __version__ as river_version
 
 from stillwatch.errors import SnapshotIncompatible
 
+Features = Mapping[str, float]
+
 _FORMAT: Final = 1
-
-
-class CheckedFeatures:
-    """Sorted by name, finite, in 0..1. Checked once per request and not once per model, and no map until a model wants one."""
-
-    __slots__ = ("names", "values")
-
-    def __init__(self, names: tuple[str, ...], values: Sequence[float]) -> None:
-        self.names = names
-        self.values = values
-
-    def as_map(self) -> dict[str, float]:
-        return dict(zip(self.names, self.values, strict=True))
-
-
-Features = Mapping[str, float] | CheckedFeatures
 
 
 class OnlineModel(Protocol):
@@ -53,6 +39,10 @@ class OnlineModel(Protocol):
     def restore(self, snapshot: bytes) -> None: ...
 
 
+class CheckedFeatures(dict[str, float]):
+    """Sorted by name, finite, in 0..1. Checked once per request and not once per model."""
+
+
 def checked(features: Features) -> CheckedFeatures | None:
     """The features in a fixed order, or ``None``: one NaN would poison a River pipeline for ever.
 
@@ -62,8 +52,7 @@ def checked(features: Features) -> CheckedFeatures | None:
         return features
     if not features or not all(map(math.isfinite, features.values())):
         return None
-    names = tuple(sorted(features))
-    return CheckedFeatures(names, [min(max(features[name], 0.0), 1.0) for name in names])
+    return CheckedFeatures((name, min(max(value, 0.0), 1.0)) for name, value in sorted(features.items()))
 
 
 def pack(name: str, state: dict[str, Any]) -> bytes:

@@ -48,28 +48,25 @@ class LabelModel:
         self._switches = 0
 
     def score(self, features: Features) -> float | None:
-        if self._seen[True] < _MIN_OF_EACH_KIND or self._seen[False] < _MIN_OF_EACH_KIND:
-            return None
         x = checked(features)
-        if x is None:
+        if x is None or min(self._seen.values()) < _MIN_OF_EACH_KIND:
             return None
-        return self._predict(self._champion, x.as_map())
+        return self._predict(self._champion, x)
 
     def learn(self, features: Features, attack: bool | None = None) -> None:
         """Nothing is learned without a label."""
         x = checked(features)
         if x is None or attack is None:
             return
-        told = x.as_map()
         if min(self._seen.values()) >= _MIN_OF_EACH_KIND:
             self._tested += 1
             for name, loss in self._losses.items():
-                loss.update(attack, {True: self._predict(name, told), False: 1.0 - self._predict(name, told)})
+                loss.update(attack, {True: self._predict(name, x), False: 1.0 - self._predict(name, x)})
             self._maybe_switch()
         self._seen[attack] += 1
         for model in self._models.values():
             for _ in range(_LABEL_WEIGHT):
-                model.learn_one(told, attack)
+                model.learn_one(x, attack)
 
     def metrics(self) -> dict[str, float | int | str]:
         """Prequential figures over the last 200 labels, for people: who speaks, and how good both are."""
@@ -80,7 +77,7 @@ class LabelModel:
             out.update({f"log_loss_{name}": round(float(loss.get()), 6) for name, loss in self._losses.items()})
         return out
 
-    def _predict(self, name: str, x: dict[str, float]) -> float:
+    def _predict(self, name: str, x: Features) -> float:
         share = float(self._models[name].predict_proba_one(x).get(True, 0.0))
         return min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.5
 
