@@ -13,6 +13,7 @@ from typing import Final
 
 from stillwatch.campaigns import OpenCampaign, describe, recalled
 from stillwatch.correlation.attribution import members_of
+from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.evidence import e_bh
 from stillwatch.correlation.homogeneity import heterogeneity
 from stillwatch.correlation.linkage import Key, LinkageIndex
@@ -27,7 +28,7 @@ from stillwatch.verdict import Action, Campaign
 # Weights of e-BH (Wang and Ramdas 2022): where campaigns are likelier, less evidence is needed, and more elsewhere. Cards and
 # sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example.
 _VIEW_WEIGHT: Final = {
-    "block": 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
+    BLOCK: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
 }  # fmt: skip
 # A found group with this much overlap with a known campaign is the same campaign seen from another side, and needs no
 # discovery of its own: only evidence that 1 in 100 groups would show by chance.
@@ -140,7 +141,8 @@ class AggregatorCore:
         if known is not None:
             del self._strong[key]
             known.add_evidence(found, accounts, evidence)
-            known.add_group(key, accounts)
+            known.core |= accounts
+            known.follow(key)
             # Its members beyond this group are known at once: the next group of the same pool is then recognised.
             self._find_members(known, moment)
 
@@ -152,7 +154,8 @@ class AggregatorCore:
         if len(rest) >= self._settings.min_group_accounts:
             found = self._examine(key, rest, moment)
             if found is not None and found[0] >= _MORE_OF_THE_SAME:
-                known.add_group(key, self._accounts(found[1].kept))
+                known.core |= self._accounts(found[1].kept)
+                known.follow(key)
         self._find_members(known, moment)
 
     def _follow(self, campaign: OpenCampaign) -> None:
@@ -162,7 +165,7 @@ class AggregatorCore:
         for key in sorted(values):
             sharing = self._links.sharing(key)
             if len(sharing & mine) >= max(_FOLLOWED, len(sharing) / 2):
-                campaign.add_group(key, frozenset())
+                campaign.follow(key)
 
     def _first_seen_under(self, key: Key, accounts: frozenset[str]) -> OpenCampaign | None:
         """The campaign that this value opened, if any of these accounts are its own, or nobody is any longer."""
@@ -191,13 +194,7 @@ class AggregatorCore:
     def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
         self._follow(campaign)
         campaign.members = members_of(
-            campaign.core,
-            campaign.keys,
-            campaign.best.concentration,
-            self.table,
-            self._links,
-            moment,
-            self.last_seen_unix_nano,
+            campaign.core, campaign.keys, campaign.best.concentration, self.table, self._links, moment
         )
 
     def _refresh(self, campaign: OpenCampaign, moment: Moment) -> Campaign | None:

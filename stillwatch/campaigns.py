@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from stillwatch.correlation.attribution import ListedMember
+from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.membership import concentration_of
@@ -40,10 +41,9 @@ class OpenCampaign:
     described: Campaign | None = None
     strongest: float = 0.0  # the largest weighted e-value of one of its groups
 
-    def add_group(self, key: Key, accounts: frozenset[str]) -> None:
-        """A value that leads to members; ``accounts`` join the core."""
-        self.core |= accounts
-        if key not in self.keys and len(self.keys) < _MAX_KEYS:
+    def follow(self, key: Key) -> None:
+        """A value that leads to members. A block is none: nobody has it by itself."""
+        if key[0] != BLOCK and key not in self.keys and len(self.keys) < _MAX_KEYS:
             self.keys = (*self.keys, key)
 
     def add_evidence(self, found: GroupTest, accounts: frozenset[str], weighted: float) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from stillwatch.reference import BINS, MIN_ACCOUNTS, bin_of, quantile
 from stillwatch.signals.base import AccountSignal, Family
+from stillwatch.standing import VERIFIED_ORGANISATIONS
 
 # k ratios of one family are worth root k of one: they are as good as one witness when all agree, better when they do not.
 _WORTH: Final = (0.0, *(count**-0.5 for count in range(1, 64)))
@@ -23,8 +24,6 @@ _WORTH: Final = (0.0, *(count**-0.5 for count in range(1, 64)))
 _FAMILY_WEIGHT: Final[Mapping[Family, float]] = {
     "rhythm": 1.0, "content": 0.3, "conversation": 0.15, "harvest": 0.15, "habit": 0.05, "cohort": 0.0,
 }  # fmt: skip
-# Organisations that somebody has checked. Such accounts are dearer to get and have somebody to ask; none is immune.
-VERIFIED_ORGANISATIONS: Final = frozenset({"business", "contract"})
 # Prior odds that an account is part of a campaign: 1 to 1,000, and 1 to 10,000.
 _PRIOR_LOG_ODDS: Final = -math.log(1_000)
 _PRIOR_LOG_ODDS_VERIFIED: Final = -math.log(10_000)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from stillwatch.account import AccountState
 from stillwatch.cohort import Cohort
-from stillwatch.evidence import EVIDENCE, VERIFIED_ORGANISATIONS, Combiner, EvidenceReference, posterior
+from stillwatch.evidence import EVIDENCE, Combiner, EvidenceReference, posterior
 from stillwatch.fingerprint import Fingerprint
 from stillwatch.lexicon import CAPABILITIES
 from stillwatch.models import BaselineDrift, CohortAnomaly, Features, LabelModel
@@ -20,6 +20,7 @@ from stillwatch.models.base import CheckedFeatures
 from stillwatch.reference import BINS, Baseline, Normal, teaches_at, volume_bucket
 from stillwatch.signals import ACCOUNT_SIGNALS
 from stillwatch.signals.base import AccountSignal
+from stillwatch.standing import SETTLED_AFTER_S, VERIFIED_ORGANISATIONS
 from stillwatch.verdict import AccountScore, Band, Signal
 
 # An account teaches the cohort models with its first 256 requests and every 16th later: a loud one can not become
@@ -32,8 +33,6 @@ _LATER_TEACHING_EVERY: Final = 16
 # Of the posterior that the score is (docs/adr/0009).
 _BANDS: Final[tuple[tuple[float, Band], ...]] = ((0.9, "severe"), (0.5, "high"), (0.1, "elevated"), (0.0, "normal"))
 ALARMING: Final[frozenset[Band]] = frozenset({"high", "severe"})
-# Younger accounts do not teach what is normal as long as there are older ones: campaigns sign up afresh.
-_SETTLED_AFTER_S: Final = 30 * 86_400
 # Accounts are compared with their like. A tool works under one system prompt, a person under none or several.
 _TOOL_SHARE: Final = 0.8
 # Keys and colleagues of a verified organisation are like each other. Else its gateways, which write most, would be what a
@@ -162,7 +161,7 @@ class Scorer:
     def _teach(self, state: AccountState, assessment: _Assessment) -> None:
         # Where nobody says when accounts were made, all count as settled.
         age_s = state.last_seen_unix_nano / 1e9 - (state.created_unix or 0)
-        settled = age_s >= _SETTLED_AFTER_S or state.label is not None
+        settled = age_s >= SETTLED_AFTER_S or state.label is not None
         self._baseline.learn(*assessment.stratum, assessment.bins, settled=settled)
         if assessment.evidence is not None:
             self._evidence.learn(assessment.stratum[0], assessment.evidence, settled=settled)

@@ -42,7 +42,7 @@ class ListedMember:
 
 def members_of(
     core_accounts: Collection[str], keys: Collection[Key], concentration: float, table: AccountTable,
-    links: LinkageIndex, moment: Moment, now_unix_nano: int,
+    links: LinkageIndex, moment: Moment,
 ) -> tuple[ListedMember, ...]:  # fmt: skip
     """Surest first. Candidates are the core and the accounts that share one of ``keys``, the values under which a group
     has passed. For each value its own accounts tell how many of them are members (a mixture of two kinds); an account
@@ -84,7 +84,7 @@ def members_of(
         mine = in_organisation[slots] == affiliated
         like = outside[in_organisation[outside] == affiliated]
         # A campaign's accounts that share none of its values are outside too, and few of them would hide all others.
-        settled = table.settled(like, now_unix_nano)
+        settled = table.settled(like, moment.now_unix_nano)
         like = (settled if len(settled) >= _MIN_SETTLED else like)[:_MAX_OUTSIDE]
         if mine.any():
             of_like = witnesses_of(like)

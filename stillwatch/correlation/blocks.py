@@ -22,6 +22,7 @@ from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.table import AccountTable
 
 Slots = npt.NDArray[np.int64]
+BLOCK: Final = "block"  # the view of a block's key; no account has such a value
 # What accounts are bought and made with. Prompts, templates and parameters are copied from examples by everybody.
 _VIEWS: Final = ("address", "client", "payment", "signup")
 # A value of more than this share of accounts is too common to tie anything.
@@ -32,7 +33,7 @@ _CHANCE: Final = 1e-4
 
 
 def blocks(table: AccountTable, links: LinkageIndex, eligible: Slots, min_accounts: int) -> list[tuple[Key, Slots]]:
-    """Blocks of at least ``min_accounts`` of the ``eligible`` accounts, under keys ``("block", hash)``, in a fixed order."""
+    """Blocks of at least ``min_accounts`` of the ``eligible`` accounts, under keys ``(BLOCK, hash)``, in a fixed order."""
     common = max(_MAX_SHARE * len(table), float(min_accounts))
     position = {int(slot): row for row, slot in enumerate(eligible)}
     keys: list[Key] = []
@@ -59,7 +60,7 @@ def blocks(table: AccountTable, links: LinkageIndex, eligible: Slots, min_accoun
         slots = eligible[shared >= 2]
         if len(slots) >= min_accounts:
             name = hashlib.blake2b("\x1f".join(keys[values[0]]).encode(), digest_size=8).hexdigest()
-            out.append((("block", name), slots))
+            out.append(((BLOCK, name), slots))
     return sorted(out, key=lambda one: one[0])
 
 

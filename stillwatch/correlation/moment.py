@@ -44,6 +44,7 @@ class Moment:
     population: Population
     conduct: Conduct
     content: GroupNull | None
+    now_unix_nano: int
 
 
 class Normality:
@@ -74,7 +75,7 @@ class Normality:
             for group, scores in zip(groups, units, strict=True)
             if (found := conduct.group(scores)) is None or found.p_value > _SUSPECT
         ]
-        return Moment(population, conduct, self._content(ordinary, population))
+        return Moment(population, conduct, self._content(ordinary, population), now_unix_nano)
 
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that

@@ -17,22 +17,27 @@ import numpy.typing as npt
 from stillwatch.correlation.homogeneity import Counts
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.fingerprint import CELLS
+from stillwatch.standing import SETTLED_AFTER_S, VERIFIED_ORGANISATIONS
 from stillwatch.summary import AccountSummary
 
 PROPOSE, TEST = 0, 1
 Slots = npt.NDArray[np.int64]
 _DAY_NANO: Final = 86_400_000_000_000
-_SETTLED_AFTER_S: Final = 30 * 86_400
 # A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
 MAX_SHARE: Final = 0.2
 _SEVERAL: Final = 3  # accounts: two may be a person's work and private ones
-_VERIFIED: Final = frozenset({"business", "contract"})
 
 
 def _age(summary: AccountSummary) -> tuple[int, int]:
     """Later summaries of an account come later here. Events alone would not do: at the end of an era, or when a shard
     starts the account afresh, there are fewer than before, and the account would stay as it was for weeks."""
     return summary.last_seen_unix_nano, summary.events
+
+
+# One value or row an account, by slot.
+_COLUMNS: Final = (
+    "_cells", "_conduct", "_conversations", "_created_s", "_evidence", "_unit", "_verified", "_window_from",
+)  # fmt: skip
 
 
 class AccountTable:
@@ -43,12 +48,12 @@ class AccountTable:
         self._summaries: list[AccountSummary | None] = []
         self._cells = np.zeros((64, 2, CELLS), dtype=np.uint16)
         self._conversations = np.zeros(64, dtype=np.int64)
-        self._conduct = np.full((64, 3), np.nan)
+        self._conduct = np.zeros((64, 3))
         self._window_from = np.zeros(64, dtype=np.int64)  # since when the account's conversations were counted
         self._unit = np.zeros(64, dtype=np.int64)  # a hash of the organisation, or of the account alone
         self._verified = np.zeros(64, dtype=np.bool_)
         self._created_s = np.zeros(64, dtype=np.int64)
-        self._evidence = np.full(64, np.nan)
+        self._evidence = np.zeros(64)
         self._by_name: Slots | None = None  # both until the next change
         self._in_organisation: npt.NDArray[np.bool_] | None = None
         self.evicted = 0
@@ -80,13 +85,15 @@ class AccountTable:
                 rows[half, cell] = count
         self._conversations[slot] = int(rows.sum())
         self._conduct[slot] = [np.nan if value is None else value for value in summary.conduct]
-        self._conduct[slot, 0] **= 0.5  # a share near 0 in most: its root is nearly symmetric
         self._evidence[slot] = np.nan if summary.evidence is None else summary.evidence
         self._created_s[slot] = summary.created_unix or 0
         self._window_from[slot] = summary.window_from_unix_nano
         # Account tokens and organisation ids can not be told apart, so their names must not meet.
         unit = f"o {summary.organisation}" if summary.organisation else f"a {summary.account}"
-        belongs = int.from_bytes(blake2b(unit.encode(), digest_size=7).digest()), summary.verification in _VERIFIED
+        belongs = (
+            int.from_bytes(blake2b(unit.encode(), digest_size=7).digest()),
+            summary.verification in VERIFIED_ORGANISATIONS,
+        )
         if belongs != (self._unit[slot], self._verified[slot]):
             self._unit[slot], self._verified[slot] = belongs
             self._in_organisation = None
@@ -103,14 +110,9 @@ class AccountTable:
         slot = len(self._summaries)
         self._summaries.append(None)
         if slot >= len(self._cells):
-            self._cells = np.concatenate([self._cells, np.zeros_like(self._cells)])
-            self._conversations = np.concatenate([self._conversations, np.zeros_like(self._conversations)])
-            self._conduct = np.concatenate([self._conduct, np.full_like(self._conduct, np.nan)])
-            self._unit = np.concatenate([self._unit, np.zeros_like(self._unit)])
-            self._evidence = np.concatenate([self._evidence, np.full_like(self._evidence, np.nan)])
-            self._created_s = np.concatenate([self._created_s, np.zeros_like(self._created_s)])
-            self._verified = np.concatenate([self._verified, np.zeros_like(self._verified)])
-            self._window_from = np.concatenate([self._window_from, np.zeros_like(self._window_from)])
+            for name in _COLUMNS:
+                column = getattr(self, name)
+                setattr(self, name, np.concatenate([column, np.zeros_like(column)]))  # `put` fills in what it gives out
         return slot
 
     def slot(self, account: str) -> int | None:
@@ -149,7 +151,7 @@ class AccountTable:
 
     def settled(self, slots: Slots, now_unix_nano: int) -> Slots:
         """Those that signed up more than 30 days ago, or at a time that nobody told: campaigns sign up afresh."""
-        return slots[now_unix_nano / 1e9 - self._created_s[slots] >= _SETTLED_AFTER_S]
+        return slots[now_unix_nano / 1e9 - self._created_s[slots] >= SETTLED_AFTER_S]
 
     def belongs_to_an_organisation(self) -> npt.NDArray[np.bool_]:
         """By slot: one of several accounts of an organisation, or of one whose identity was verified as a business."""
@@ -179,12 +181,14 @@ class AccountTable:
         return np.where(many > 0, total / np.maximum(many, 1), np.nan)
 
     def conduct(self, now_unix_nano: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Behaviour in time and conversations, by slot. The fourth column is volume: the logarithm of conversations a day,
-        silent days included; of an account younger than a day, so far."""
+        """(``conduct.STATISTICS``, conversations), by slot. Of the share of quiet hours the root, which is nearly symmetric
+        among people. Volume is the logarithm of conversations a day, silent days included; of an account younger than a
+        day, so far."""
         used = len(self._summaries)
         days = np.maximum((now_unix_nano - self._window_from[:used]) / _DAY_NANO, 1.0)
         volume = np.log1p(self._conversations[:used] / days)
-        return np.column_stack([self._conduct[:used], volume]), self._conversations[:used]
+        quiet, rest = np.sqrt(self._conduct[:used, 0]), self._conduct[:used, 1:]
+        return np.column_stack([quiet, rest, volume]), self._conversations[:used]
 
     def conversations(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return self._conversations[slots]

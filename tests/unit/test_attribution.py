@@ -34,7 +34,7 @@ def campaign(rng: np.random.Generator, count: int) -> list[AccountSummary]:
 
 def members(world: World, core: Iterable[AccountSummary], *keys: Key) -> dict[str, float]:
     names = [summary.account for summary in core]
-    found = members_of(names, keys or (CARD,), 10.0, world.table, world.links, world.moment(), T0)
+    found = members_of(names, keys or (CARD,), 10.0, world.table, world.links, world.moment())
     return {member.account: member.confidence for member in found}
 
 
@@ -104,8 +104,8 @@ def test_who_has_asked_too_little_is_nobodys_member_yet() -> None:
 def test_a_core_that_is_gone_has_no_members() -> None:
     rng = np.random.default_rng(8)
     world = a_world(honest(rng))
-    assert members_of(["gone"], (CARD,), 10.0, world.table, world.links, world.moment(), T0) == ()
-    assert members_of([], (), 10.0, world.table, world.links, world.moment(), T0) == ()
+    assert members_of(["gone"], (CARD,), 10.0, world.table, world.links, world.moment()) == ()
+    assert members_of([], (), 10.0, world.table, world.links, world.moment()) == ()
 
 
 def test_where_everybody_outside_is_kin_the_models_own_law_stands_in() -> None:
