@@ -32,7 +32,7 @@ def a_history(seed: int) -> list[AccountSummary]:
         first = replace(
             last, events=last.events // 2, cells=half, last_seen_unix_nano=T0 - 9 * HOUR, organisation=None,
             links=(*last.links[:1], ("address", f"home-{number % 20}")), conduct=(None, None, None),
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         out += [first, last]
     return out
 

@@ -43,7 +43,7 @@ def pool_of(
     return [
         a_summary(
             f"{prefix}{n:04d}", topic_counts(rng, mixture, conversations),
-            (("client", "sdk-1"), ("signup", f"batch-{n % 3}")), **known,  # type: ignore[arg-type]
+            (("client", "sdk-1"), ("signup", f"batch-{n % 3}")), **known,
         )
         for n in range(count)
     ]  # fmt: skip

@@ -24,7 +24,7 @@ def named(summaries: list[AccountSummary], *links: tuple[str, str]) -> list[Acco
 def later(summary: AccountSummary, times: int, now: int) -> AccountSummary:
     """With so many times the conversations, seen at that time."""
     cells = tuple(tuple((cell, times * count) for cell, count in half) for half in summary.cells)
-    return replace(summary, cells=cells, last_seen_unix_nano=now)  # type: ignore[arg-type]
+    return replace(summary, cells=cells, last_seen_unix_nano=now)
 
 
 def probable(core: AggregatorCore) -> list[set[str]]:

@@ -79,7 +79,7 @@ def test_mirrored_reads_the_other_side() -> None:
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e6)), min_size=MIN_GROUPS, max_size=40), st.randoms())
 def test_the_order_of_groups_is_irrelevant_and_every_figure_has_a_p_value(figures: Figures, random: object) -> None:
     shuffled = list(figures)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     null = the_null(figures)
     assert the_null(shuffled) == null
     assert all(0 <= null.p_value(figure, sampling, 5) <= 1 for figure, sampling in figures)

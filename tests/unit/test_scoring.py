@@ -227,7 +227,7 @@ def test_accounts_are_compared_with_their_like(verification: str, system: bool, 
         attributes = {"stillwatch.prompt.text": text, "stillwatch.org.verification": verification}
         if system:
             attributes["stillwatch.system.text"] = "You are a careful assistant of the company."
-        event = RequestEvent(f"r-{number}", "a", T0 + number * 10**9, attributes)  # type: ignore[arg-type]
+        event = RequestEvent(f"r-{number}", "a", T0 + number * 10**9, attributes)
         state.observe(event, event_fingerprint(event))
     assert use_of(state) == use
 
