@@ -11,11 +11,13 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
+
 from stillwatch.campaigns import OpenCampaign, describe, recalled
 from stillwatch.correlation.attribution import members_of
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.evidence import e_bh
-from stillwatch.correlation.homogeneity import heterogeneity
+from stillwatch.correlation.homogeneity import heterogeneity, likeness
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, GROWTH, Group, Moment, Normality
 from stillwatch.correlation.nulls import Slots
@@ -34,6 +36,8 @@ _VIEW_WEIGHT: Final = {
 # discovery of its own: only evidence that 1 in 100 groups would show by chance.
 _SAME_CAMPAIGN: Final = 1 / 3
 _MORE_OF_THE_SAME: Final = 100.0
+# Of two mixtures that are one the likeness is 1, known to some hundredths from some hundreds of conversations.
+_ONE_MIXTURE: Final = 0.8
 _FOLLOWED: Final = 3  # accounts of a campaign that a value needs before it leads to others
 _DAY_NANO: Final = 86_400_000_000_000
 
@@ -92,12 +96,8 @@ class AggregatorCore:
 
     def _campaigners(self) -> set[int]:
         """Known campaigns do not define what is normal."""
-        slots = (
-            self.table.slot(account)
-            for campaign in self._campaigns.values()
-            for account in campaign.core | campaign.probable
-        )
-        return {slot for slot in slots if slot is not None}
+        known = frozenset[str]().union(*(one.core | one.probable for one in self._campaigns.values()))
+        return set(map(int, self._slots(known)))
 
     def _due(self, groups: list[Group]) -> list[Group]:
         """Those that have a third more data than when they were last tested: each test counts against the error rate.
@@ -160,7 +160,7 @@ class AggregatorCore:
 
     def _follow(self, campaign: OpenCampaign) -> None:
         """Values lead to more members where most of their accounts are the campaign's already."""
-        mine = {slot for account in campaign.core | campaign.sure if (slot := self.table.slot(account)) is not None}
+        mine = set(map(int, self._slots(campaign.core | campaign.sure)))
         values = {key for slot in mine for key in self.table.summary(slot).links}
         for key in sorted(values):
             sharing = self._links.sharing(key)
@@ -179,14 +179,20 @@ class AggregatorCore:
         return next(found for found in ids if found not in self._campaigns)
 
     def _one_pool_with(self, accounts: frozenset[str], floor: float) -> OpenCampaign | None:
-        """The known campaign whose core and these accounts together come out as fed from one pool."""
+        """The known campaign whose core and these accounts come out as fed from one pool: together their topics differ by
+        nothing, and the two mixtures are one. F alone would not say it: of two broad pools together it is small, too."""
+        counts = self.table.counts_of_units(self._slots(accounts))
         for campaign in self._campaigns.values():
-            together = accounts | campaign.core
-            slots = [slot for account in sorted(together) if (slot := self.table.slot(account)) is not None]
-            found = heterogeneity(self.table.counts(slots)) if slots else None
-            if found is not None and found.f <= floor:
+            core = self.table.counts_of_units(self._slots(campaign.core))
+            together = heterogeneity(np.concatenate([counts, core]))
+            if together is not None and together.f <= floor and likeness(counts, core) >= _ONE_MIXTURE:
                 return campaign
         return None
+
+    def _slots(self, accounts: frozenset[str]) -> Slots:
+        """By name; without those that were evicted."""
+        found = (self.table.slot(account) for account in sorted(accounts))
+        return np.array([slot for slot in found if slot is not None], dtype=np.int64)
 
     def _accounts(self, slots: Slots) -> frozenset[str]:
         return frozenset(self.table.summary(int(slot)).account for slot in slots)

@@ -74,3 +74,27 @@ def heterogeneity(counts: Counts) -> Heterogeneity | None:
     leave_one_out = f_of(w_out, c_out)
     variance = (accounts - 1) / accounts * ((leave_one_out - leave_one_out.mean()) ** 2).sum()
     return Heterogeneity(f, float(np.sqrt(variance)), float(c_all), accounts)
+
+
+def likeness(one: Counts, other: Counts) -> float:
+    """The cosine of two groups' mixtures of topics, free of sampling error: 1 for one pool, 0 for no common topic.
+
+    Lengths are those of two different accounts' product, so that chance repetition within an account does not count. 0 where
+    a group has fewer than two accounts, or no two that ever asked about the same.
+
+    >>> rng = np.random.default_rng(1)
+    >>> def group(pool):
+    ...     return rng.multinomial(60, pool, size=30).astype(float)
+    >>> one, other = rng.dirichlet(np.full(100, 1.0)), rng.dirichlet(np.full(100, 1.0))
+    >>> round(likeness(group(one), group(one)), 1), round(likeness(group(one), group(other)), 1)
+    (1.0, 0.5)
+    """
+    means = [group[(total := group.sum(axis=1)) > 0] / total[total > 0][:, None] for group in (one, other)]
+    sums = [group.sum(axis=0) for group in means]
+    same = [
+        (total @ total - float((group**2).sum())) / max(len(group) * (len(group) - 1), 1)
+        for group, total in zip(means, sums, strict=True)
+    ]
+    if min(same) <= 0:
+        return 0.0
+    return float(sums[0] @ sums[1] / (len(means[0]) * len(means[1])) / np.sqrt(same[0] * same[1]))

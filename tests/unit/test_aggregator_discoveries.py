@@ -186,3 +186,16 @@ def test_the_order_of_folding_is_irrelevant_to_the_last_digit() -> None:
         again = evaluated([summaries[index] for index in order])
         assert again.campaigns() == once.campaigns()
         assert [c.evidence for c in again._campaigns.values()] == [c.evidence for c in once._campaigns.values()]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_two_pools_are_two_campaigns_and_neither_loses_its_members(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    others = [
+        replace(summary, links=(("client", "sdk-2"), ("signup", f"lot-{number % 3}")))
+        for number, summary in enumerate(pool_accounts(rng, 60, prefix="y"))
+    ]
+    found = evaluated(people(rng, 300), pool_accounts(rng, 60), others).campaigns()
+    whose = [{member.account[0] for member in campaign.members} for campaign in found]
+    assert sorted(map(sorted, whose)) == [["x"], ["y"]]
+    assert min(len(campaign.members) for campaign in found) >= 40  # two of its three batches
