@@ -15,11 +15,10 @@ import numpy as np
 
 from stillwatch.campaigns import OpenCampaign, describe, recalled
 from stillwatch.correlation.attribution import members_of
-from stillwatch.correlation.blocks import BLOCK
-from stillwatch.correlation.evidence import e_bh
+from stillwatch.correlation.docket import Docket
 from stillwatch.correlation.homogeneity import heterogeneity, likeness
 from stillwatch.correlation.linkage import Key, LinkageIndex
-from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, GROWTH, Group, Moment, Normality
+from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Group, Moment, Normality
 from stillwatch.correlation.nulls import Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import GroupTest, examine_group
@@ -27,11 +26,6 @@ from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign
 
-# Weights of e-BH (Wang and Ramdas 2022): where campaigns are likelier, less evidence is needed, and more elsewhere. Cards and
-# sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example.
-_VIEW_WEIGHT: Final = {
-    BLOCK: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
-}  # fmt: skip
 # A found group with this much overlap with a known campaign is the same campaign seen from another side, and needs no
 # discovery of its own: only evidence that 1 in 100 groups would show by chance.
 _SAME_CAMPAIGN: Final = 1 / 3
@@ -49,10 +43,7 @@ class AggregatorCore:
         self.table = AccountTable(settings.max_accounts, self._links)
         self._normality = Normality(self.table, self._links, settings)
         self._campaigns: dict[str, OpenCampaign] = {}
-        self._tested_at: dict[Key, tuple[int, int]] = {}  # when it was last tested: its conversations, the era
-        self._strong: dict[Key, float] = {}  # e-values that could yet be discoveries; the others only count
-        self.tests = 0
-        self._weighed = 0.0  # the sum of their weights
+        self._docket = Docket(settings.false_discovery_level)
         self.evaluations = 0
         self.last_seen_unix_nano = 0
 
@@ -77,18 +68,20 @@ class AggregatorCore:
         moment = self._normality.now(self._campaigners(), self.last_seen_unix_nano)
         if moment is None:
             return []
-        for key, slots in self._due(self._normality.groups(self.table.with_at_least(COMPARED_CONVERSATIONS))):
-            self._tested_at[key] = int(self.table.conversations(slots).sum()), self._era
-            found = self._examine(key, slots, moment)
-            if found is not None and found[0] >= 1 / self._settings.false_discovery_level:
-                self._judge(key, slots, *found, moment)
-        self._forget()
+        groups = self._normality.groups(self.table.with_at_least(COMPARED_CONVERSATIONS))
+        for key, slots in self._due(groups):
+            self._docket.enter(key, int(self.table.conversations(slots).sum()), self._era)
+            evidence, found = self._examine(key, slots, moment)
+            if found is not None and self._docket.is_strong(evidence):
+                self._judge(key, slots, evidence, found, moment)
+        current = {key for key, _ in groups}  # blocks are values of no account
+        self._docket.forget(lambda key: key in current or bool(self._links.sharing(key)))
         return [changed for campaign in self._campaigns.values() if (changed := self._refresh(campaign, moment))]
 
-    def _forget(self) -> None:
-        """Values that no account shows any longer: there are new ones every day, for ever."""
-        self._tested_at = {key: tested for key, tested in self._tested_at.items() if self._links.sharing(key)}
-        self._strong = {key: e_value for key, e_value in self._strong.items() if key in self._tested_at}
+    @property
+    def tests(self) -> int:
+        """How many were ever made."""
+        return self._docket.tests
 
     @property
     def _era(self) -> int:
@@ -100,27 +93,18 @@ class AggregatorCore:
         return set(map(int, self._slots(known)))
 
     def _due(self, groups: list[Group]) -> list[Group]:
-        """Those that have a third more data than when they were last tested: each test counts against the error rate.
-        At the end of an era accounts forget. A group has grown again when it has a third more than was left of it; else
-        one that goes on as before would never be tested again."""
         due = []
         for key, slots in groups:
             conversations = int(self.table.conversations(slots).sum())
-            tested_at, era = self._tested_at.get(key, (0, 0))
-            if tested_at and era < self._era:
-                tested_at = min(tested_at, conversations)
-                self._tested_at[key] = tested_at, era
-            if conversations >= max(GROWTH * tested_at, self._settings.min_group_conversations):
+            enough = conversations >= self._settings.min_group_conversations
+            if self._docket.is_due(key, conversations, self._era) and enough:
                 due.append((key, slots))
         return due
 
-    def _examine(self, key: Key, slots: Slots, moment: Moment) -> tuple[float, GroupTest] | None:
-        """(weighted e-value, test). Every test counts, whatever comes out."""
-        weight = _VIEW_WEIGHT.get(key[0], 1.0)
+    def _examine(self, key: Key, slots: Slots, moment: Moment) -> tuple[float, GroupTest | None]:
+        """(weighted e-value, test)."""
         found = examine_group(self.table, slots, self.table.kin(slots), moment, self._settings)
-        self.tests += 1
-        self._weighed += weight
-        return None if found is None else (weight * found.e_value, found)
+        return self._docket.weigh(key, found.e_value if found is not None else None), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
         accounts = self._accounts(found.kept)
@@ -129,17 +113,14 @@ class AggregatorCore:
             known.add_evidence(found, accounts, evidence)
             self._extend(known, key, slots, moment)
             return
-        self._strong[key] = max(evidence, self._strong.get(key, 0.0))
-        # A campaign is one discovery, under however many values it is seen.
-        discovered = [campaign.strongest for campaign in self._campaigns.values()]
-        if evidence < e_bh([*discovered, *self._strong.values()], self._weighed, self._settings.false_discovery_level):
+        if not self._docket.is_discovery(key, evidence, (one.strongest for one in self._campaigns.values())):
             return
         known = self._one_pool_with(accounts, found.floor) or self._first_seen_under(key, accounts)
         if known is None and len(self._campaigns) < self._settings.max_campaigns:
             known = OpenCampaign(self._new_id(key), self.last_seen_unix_nano, found)
             self._campaigns[known.id] = known
         if known is not None:
-            del self._strong[key]
+            self._docket.settle(key)
             known.add_evidence(found, accounts, evidence)
             known.core |= accounts
             known.follow(key)
@@ -152,9 +133,9 @@ class AggregatorCore:
         mine = known.core | known.sure
         rest = slots[[self.table.summary(int(slot)).account not in mine for slot in slots]]
         if len(rest) >= self._settings.min_group_accounts:
-            found = self._examine(key, rest, moment)
-            if found is not None and found[0] >= _MORE_OF_THE_SAME:
-                known.core |= self._accounts(found[1].kept)
+            evidence, found = self._examine(key, rest, moment)
+            if found is not None and evidence >= _MORE_OF_THE_SAME:
+                known.core |= self._accounts(found.kept)
                 known.follow(key)
         self._find_members(known, moment)
 

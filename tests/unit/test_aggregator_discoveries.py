@@ -91,8 +91,8 @@ def test_what_nobody_shares_any_longer_is_forgotten() -> None:
         )
         core.evaluate()
     assert core.tests >= 50
-    assert len(core._tested_at) == 10
-    assert len(core._strong) <= 10
+    assert len(core._docket) == 10
+    assert len(core._docket._strong) <= 10
 
 
 def test_a_group_that_goes_on_as_before_is_tested_again_after_an_era() -> None:
@@ -199,3 +199,18 @@ def test_two_pools_are_two_campaigns_and_neither_loses_its_members(seed: int) ->
     whose = [{member.account[0] for member in campaign.members} for campaign in found]
     assert sorted(map(sorted, whose)) == [["x"], ["y"]]
     assert min(len(campaign.members) for campaign in found) >= 40  # two of its three batches
+
+
+def test_a_block_is_no_value_of_any_account_and_still_not_tested_again_without_news() -> None:
+    rng = np.random.default_rng(8)
+    everybody = people(rng, 600)
+    tied = [
+        replace(summary, links=(("signup", f"batch-{number % 2}"), ("payment", f"card-{number % 3}")))
+        for number, summary in enumerate(pool_accounts(rng, 48))
+    ]
+    core = evaluated(everybody, tied)
+    assert "block" in {key[0] for key, _ in core._normality.groups(core.table.with_at_least(2))}
+    tests = core.tests
+    core.evaluate()
+    assert core.tests == tests
+    assert all(not value.startswith("block") for value in core.campaigns()[0].linkage)
