@@ -106,7 +106,7 @@ class Conduct:
             return None
         p_value, name, mean, normal, count = min(found)
         e_value = sum(e_from_p(one[0]) for one in found) / len(found)
-        loud = _known(units[:, VOLUME]) if units.shape[1] > VOLUME + 1 else np.zeros(0)
+        loud = _known(units[:, VOLUME])
         return GroupConduct(
             name, mean, normal, p_value, e_value, count, float(loud.mean()) if len(loud) else 0.0
         )  # fmt: skip
@@ -154,7 +154,7 @@ def _standard_scores(values: Values, volumes: npt.NDArray[np.int64], honest: Slo
     out = np.full(values.shape, np.nan)
     if not len(honest):
         return out
-    signed = values * SUSPICIOUS[: values.shape[1]]
+    signed = values * SUSPICIOUS
     bins = min(max(len(honest) // _PER_BIN, 1), _MAX_BINS)
     edges = [int(part[0]) for part in np.array_split(volumes[honest], bins)][1:]
     bin_of, bin_of_honest = np.digitize(volumes, edges), np.digitize(volumes[honest], edges)
