@@ -56,7 +56,8 @@ class Cell:
         profile, policy = companions(self.scenario)
         # The scenario as it is read: one may extend another file.
         digest.update(load_scenario(self.scenario, self.seed).model_dump_json().encode())
-        for file in (profile, policy, THRESHOLDS_FILE):
+        decides = (profile, policy if self.detector == NAME else THRESHOLDS_FILE)
+        for file in decides:
             digest.update(Path(file).read_bytes() if Path(file).is_file() else b"-")
         if self.texts is not None:
             digest.update(b"real prompts")
