@@ -226,12 +226,17 @@ def _calibration_table(found: Mapping[str, Sequence[dict[str, Any]]]) -> list[st
         "chance below 1 in 1,000): " + ", ".join(f"{row.signal} on {row.kind}" for row in broken) + "."
         if broken else f"All {len(rows)} are uniform or conservative (one-sided Kolmogorov-Smirnov at 1 in 1,000)."
     )  # fmt: skip
+    silent = sorted(set(found[NAME][0]["kinds"]) - {row.kind for row in rows})
+    without = (
+        f" No opinion, so no p-value, on {', '.join(silent)}: too few of their like have taught." if silent else ""
+    )
     words = (
         "Our signals' p-values on honest accounts at the end of the first seed. The excess is the largest amount by which "
         f"P(p ≤ t) exceeds t. {verdict} Members of one team, class, product, gateway or job are not independent: the test "
         "counts as many accounts as they are *worth*, from the variance of the mean p-value between such crowds (Kish's "
         "design effect, at the upper end of what the number of crowds leaves open: of three classes little can be said); "
-        "strangers count as one each. `cohort_anomaly` has no p-value: its trees go on learning.\n"
+        "strangers count as one each. `cohort_anomaly` has no p-value: its trees go on learning."
+        f"{without}\n"
     )
     # A hundred rows: folded away, for who asks.
     return [words, f"<details><summary>All {len(rows)} pairs</summary>\n\n{_table(head, listed)}\n\n</details>\n"]

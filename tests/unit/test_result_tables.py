@@ -138,3 +138,12 @@ def test_the_calibration_table_says_what_accounts_are_worth_and_which_signals_br
     assert "1 of 2 have more small p-values" in text
     assert "quiet_hours on user." in text
     assert "| quiet_hours | team | 40 | 9 | 0.100 | 0.8 |" in text
+
+
+def test_honest_kinds_without_an_opinion_are_named() -> None:
+    cell = {**a_cell(0.5), "kinds": {"team": 40, "user": 100, "batch": 8}}
+    row = {"signal": "quiet_hours", "kind": "team", "accounts": 40, "independent": 9, "excess": 0.1, "excess_p": 0.8,
+           "histogram": [0.05] * 20}  # fmt: skip
+    cell["calibration"] = [row, {**row, "kind": "user"}]
+    text = document({("s", "stillwatch"): [cell]}, ["s"], "c", [])
+    assert "no p-value, on batch: too few" in text
