@@ -18,6 +18,8 @@ from launch.scenarios import load_scenario
 from launch.settings import load_settings
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.conduct import STATISTICS
+from stillwatch.correlation.handoff_graph import HandoffGraph
+from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.moment import Group, Normality
 from stillwatch.correlation.table import AccountTable
@@ -69,7 +71,7 @@ def worlds(scenario: Scenario, texts: TextSource, hours: list[int]) -> Iterator[
 
 
 def lines(hour: int, world: World, attack: set[str], now_unix_nano: int) -> Iterator[str]:
-    moment = world.normality.now(set(), now_unix_nano)
+    moment = world.normality.now(set(), HandoffGraph(Handoffs(), world.table), now_unix_nano)
     if moment is None:
         yield f"{hour:>4} h  too few accounts"
         return

@@ -16,6 +16,8 @@ import numpy as np
 from stillwatch.campaigns import OpenCampaign, describe, recalled
 from stillwatch.correlation.attribution import members_of
 from stillwatch.correlation.docket import Docket
+from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
+from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.homogeneity import heterogeneity, likeness
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Group, Moment, Normality
@@ -33,6 +35,9 @@ _MORE_OF_THE_SAME: Final = 100.0
 # Of two mixtures that are one the likeness is 1, known to some hundredths from some hundreds of conversations.
 _ONE_MIXTURE: Final = 0.8
 _FOLLOWED: Final = 3  # accounts of a campaign that a value needs before it leads to others
+# Hand-offs between two groups from which on they are one relay's: one can be chance.
+_ONE_RELAY: Final = 2
+_MS_NANO: Final = 1_000_000
 _DAY_NANO: Final = 86_400_000_000_000
 
 
@@ -41,6 +46,7 @@ class AggregatorCore:
         self._settings = settings
         self._links = LinkageIndex(settings.max_group_accounts)
         self.table = AccountTable(settings.max_accounts, self._links)
+        self._handoffs = Handoffs()
         self._normality = Normality(self.table, self._links, settings)
         self._campaigns: dict[str, OpenCampaign] = {}
         self._docket = Docket(settings.false_discovery_level)
@@ -51,7 +57,9 @@ class AggregatorCore:
         """How many were news."""
         news = 0
         for summary in summaries:
-            news += self.table.put(summary)
+            if self.table.put(summary):
+                news += 1
+                self._handoffs.note(summary.account, self.table.unit(summary.account), summary.begun, summary.failed)
             self.last_seen_unix_nano = max(self.last_seen_unix_nano, summary.last_seen_unix_nano)
         return news
 
@@ -65,16 +73,19 @@ class AggregatorCore:
     def evaluate(self) -> list[Campaign]:
         """Campaigns that were opened or changed, oldest first."""
         self.evaluations += 1
-        moment = self._normality.now(self._campaigners(), self.last_seen_unix_nano)
+        self._handoffs.settle(self.last_seen_unix_nano // _MS_NANO)
+        handed = HandoffGraph(self._handoffs, self.table)
+        moment = self._normality.now(self._campaigners(), handed, self.last_seen_unix_nano)
         if moment is None:
             return []
         groups = self._normality.groups(self.table.with_at_least(COMPARED_CONVERSATIONS))
+        groups += handed.components(self._settings.min_group_accounts)
         for key, slots in self._due(groups):
             self._docket.enter(key, int(self.table.conversations(slots).sum()), self._era)
             evidence, found = self._examine(key, slots, moment)
             if found is not None and self._docket.is_strong(evidence):
                 self._judge(key, slots, evidence, found, moment)
-        current = {key for key, _ in groups}  # blocks are values of no account
+        current = {key for key, _ in groups}  # blocks and what hand-offs connect are values of no account
         self._docket.forget(lambda key: key in current or bool(self._links.sharing(key)))
         return [changed for campaign in self._campaigns.values() if (changed := self._refresh(campaign, moment))]
 
@@ -103,7 +114,8 @@ class AggregatorCore:
 
     def _examine(self, key: Key, slots: Slots, moment: Moment) -> tuple[float, GroupTest | None]:
         """(weighted e-value, test)."""
-        found = examine_group(self.table, slots, self.table.kin(slots), moment, self._settings)
+        handoffs = moment.handoffs.finding(slots, proposed_here=key[0] == HANDOFF)
+        found = examine_group(self.table, slots, self.table.kin(slots), moment, handoffs, self._settings)
         return self._docket.weigh(key, found.e_value if found is not None else None), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
@@ -115,7 +127,8 @@ class AggregatorCore:
             return
         if not self._docket.is_discovery(key, evidence, (one.strongest for one in self._campaigns.values())):
             return
-        known = self._one_pool_with(accounts, found.floor) or self._first_seen_under(key, accounts)
+        known = self._one_relay_with(found.kept, moment) or self._one_pool_with(accounts, found.floor)
+        known = known or self._first_seen_under(key, accounts)
         if known is None and len(self._campaigns) < self._settings.max_campaigns:
             known = OpenCampaign(self._new_id(key), self.last_seen_unix_nano, found)
             self._campaigns[known.id] = known
@@ -158,6 +171,15 @@ class AggregatorCore:
         """A value can lead to several campaigns, one after the other; the later must not take the place of the first."""
         ids = (_campaign_id((*key, str(number)) if number else key) for number in range(len(self._campaigns) + 1))
         return next(found for found in ids if found not in self._campaigns)
+
+    def _one_relay_with(self, slots: Slots, moment: Moment) -> OpenCampaign | None:
+        """The known campaign with whose accounts these had the most hand-offs, if more than one."""
+        found = [
+            (moment.handoffs.between(slots, self._slots(campaign.core | campaign.sure)), campaign)
+            for campaign in self._campaigns.values()
+        ]
+        most, campaign = max(found, key=lambda one: one[0], default=(0, None))
+        return campaign if most >= _ONE_RELAY else None
 
     def _one_pool_with(self, accounts: frozenset[str], floor: float) -> OpenCampaign | None:
         """The known campaign whose core and these accounts come out as fed from one pool: together their topics differ by

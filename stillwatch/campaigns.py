@@ -10,6 +10,7 @@ import numpy as np
 from stillwatch.correlation.attribution import ListedMember
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.conduct import GroupConduct
+from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.table import AccountTable
@@ -42,8 +43,8 @@ class OpenCampaign:
     strongest: float = 0.0  # the largest weighted e-value of one of its groups
 
     def follow(self, key: Key) -> None:
-        """A value that leads to members. A block is none: nobody has it by itself."""
-        if key[0] != BLOCK and key not in self.keys and len(self.keys) < _MAX_KEYS:
+        """A value that leads to members. A block is none, nor are hand-offs: nobody has them by himself."""
+        if key[0] not in (BLOCK, HANDOFF) and key not in self.keys and len(self.keys) < _MAX_KEYS:
             self.keys = (*self.keys, key)
 
     def add_evidence(self, found: GroupTest, accounts: frozenset[str], weighted: float) -> None:
@@ -165,6 +166,7 @@ def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
             f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job covers few",
         ),
         *behaviour,
+        *(() if best.handoffs is None else (best.handoffs.signal(),)),
         Signal(
             "capability_coverage", float(capabilities), None, None,
             f"together they asked for {capabilities} of {len(CAPABILITIES)} capabilities",

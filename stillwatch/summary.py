@@ -17,7 +17,7 @@ from stillwatch.errors import SnapshotIncompatible
 from stillwatch.signals import daily_dispersion, inter_arrival, quiet_hours
 from stillwatch.verdict import AccountScore
 
-_FORMAT = 3
+_FORMAT = 4
 _NO_COHORT = Cohort()  # these signals need none
 
 
@@ -44,6 +44,10 @@ class AccountSummary:
     window_from_unix_nano: int = 0
     created_unix: int | None = None  # sign-up, s
     evidence: float | None = None  # natural log of how much likelier an attack the account's own signals make
+    # The last calls that began a conversation, and that failed: (ms since 1970, hash of the prompt). For hand-offs.
+    begun: tuple[tuple[int, int], ...] = ()
+    failed: tuple[tuple[int, int], ...] = ()
+    failures: int = 0
 
 
 def summarise(state: AccountState, partition: int, evidence: float | None = None) -> AccountSummary:
@@ -69,6 +73,9 @@ def summarise(state: AccountState, partition: int, evidence: float | None = None
         window_from_unix_nano=state.window_from_unix_nano,
         created_unix=state.created_unix,
         evidence=evidence,
+        begun=tuple(state.begun),
+        failed=tuple(state.failed),
+        failures=state.profile.errors,
     )
 
 

@@ -30,12 +30,19 @@ MAX_PACKED_BYTES: Final = 4_096
 
 _DAY_NANO: Final = 86_400 * 1_000_000_000
 _HOUR_NANO: Final = 3_600 * 1_000_000_000
+_MS_NANO: Final = 1_000_000
 _VALUES_PER_VIEW: Final = 3
 _MAX_NAME_CHARS: Final = 64
 # Longer values are kept as their hash: they are opaque tokens anyway, and the state is bounded.
 _MAX_VALUE_CHARS: Final = 24
 _OPEN_CONVERSATIONS: Final = 8  # relays keep a conversation on its account; a person has a few open at once
 _LAST_OPENINGS: Final = 8
+# Calls, as (ms since 1970, hash of the prompt), until the aggregator has looked for hand-offs in them. Accounts of a relay
+# that hides begin one or two conversations an hour, and a call of theirs fails every few days.
+_LAST_BEGUN: Final = 6
+_LAST_FAILED: Final = 3
+# What is tried on another account; a bad request would be one there too.
+_TRIED_ELSEWHERE: Final = frozenset({403, 408, 429})
 _TOPICS_REMEMBERED: Final = 4  # of an opening, the strongest
 # Sketches of rephrased prompts differ in up to 8 of 64 bits; unrelated ones in 32 ± 4.
 _NEARLY_SAME_BITS: Final = 8
@@ -50,14 +57,15 @@ _HARVEST_MARKERS: Final = frozenset({"asks_reasoning", "asks_structured"})
 _CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 _PACKED: Final = (
     "organisation", "verification", "created_unix", "tier", "label", "first_seen_unix_nano", "last_seen_unix_nano",
-    "era", "day", "day_events", "taught", "open_conversations", "last_openings", "links", "memory",
+    "era", "day", "day_events", "taught", "open_conversations", "last_openings", "begun", "failed", "links", "memory",
 )  # fmt: skip
 
 _LATEST: Final = (
     "organisation", "verification", "created_unix", "tier", "label", "last_seen_unix_nano", "day", "day_events",
-    "taught", "open_conversations", "last_openings", "memory",
+    "taught", "open_conversations", "last_openings", "begun", "failed", "memory",
 )  # fmt: skip
 
+Call = tuple[int, int]  # (ms since 1970, hash of the prompt)
 # Numbers that a signal keeps of an account for itself, at most 8: (before or None, event, fingerprint) → after.
 Fold = Callable[[list[float] | None, RequestEvent, Fingerprint | None], list[float]]
 
@@ -83,6 +91,8 @@ class AccountState:
         self.taught = 0  # how often this account has taught the reference distributions
         self.open_conversations: dict[int, int] = {}  # hash of the id → sketch of its last request
         self.last_openings: list[tuple[int, tuple[int, ...]]] = []  # (sketch, topics)
+        self.begun: list[Call] = []  # the last that began a conversation here, also one that goes on from elsewhere
+        self.failed: list[Call] = []  # the last that failed in a way that invites another try
         self.links: dict[str, dict[str, int]] = {}
         self.memory: dict[str, list[float]] = {}  # of signals that keep numbers of their own
         self.profile = Profile()
@@ -173,21 +183,29 @@ class AccountState:
         if not _HARVEST_MARKERS.isdisjoint(fingerprint.markers):
             profile.elicitations += 1
         sketch = fingerprint.sketch
-        if self._opens_conversation(get, sketch):
+        begins = self._begins_conversation(get("gen_ai.conversation.id"), sketch)
+        failed = _invites_another_try(get)
+        if begins or failed:
+            call = (event.time_unix_nano // _MS_NANO, crc32(b"%x %x" % (sketch, fingerprint.chars)))
+            if begins:
+                self.begun = [*self.begun[1 - _LAST_BEGUN :], call]
+            if failed:
+                self.failed = [*self.failed[1 - _LAST_FAILED :], call]
+        # Only the first request of a conversation counts as a choice of topic: follow-ups are not independent.
+        if begins and (get("stillwatch.prompt.turn") or 1) <= 1:
             self._opening(event, fingerprint, sketch)
 
-    def _opens_conversation(self, get: Any, sketch: int) -> bool:
-        """Only the first request of a conversation counts as a choice of topic: follow-ups are not independent."""
-        turn, conversation = get("stillwatch.prompt.turn"), get("gen_ai.conversation.id")
+    def _begins_conversation(self, conversation: str | None, sketch: int) -> bool:
+        """Here: its first requests may have gone to another account. Each request does where conversations have no name."""
         if conversation is None:
-            return turn is None or turn <= 1
+            return True
         hashed = crc32(conversation.encode())
         before = self.open_conversations.pop(hashed, None)
         self.open_conversations[hashed] = sketch
         if before is None:
             if len(self.open_conversations) > _OPEN_CONVERSATIONS:
                 del self.open_conversations[next(iter(self.open_conversations))]
-            return turn is None or turn <= 1
+            return True
         self.profile.coherence_pairs += 1
         self.profile.coherence_sum += 1.0 - (before ^ sketch).bit_count() / 64
         return False
@@ -283,6 +301,7 @@ class AccountState:
         for name, value in zip(_PACKED, values, strict=True):
             setattr(self, name, value)
         self.last_openings = [(sketch, tuple(topics)) for sketch, topics in self.last_openings]
+        self.begun, self.failed = [(at, of) for at, of in self.begun], [(at, of) for at, of in self.failed]
         self.profile = Profile.unpack(profile)
         return self
 
@@ -290,6 +309,13 @@ class AccountState:
 def event_half(event_id: str) -> int:
     """Which half of the topic counts an event falls into: 0 proposes groups, 1 tests them."""
     return crc32(event_id.encode()) & 1
+
+
+def _invites_another_try(get: Any) -> bool:
+    status = get("http.response.status_code")
+    if status is None:
+        return get("error.type") is not None
+    return status >= 500 or status in _TRIED_ELSEWHERE
 
 
 def _packed(profile: Profile) -> bytes:

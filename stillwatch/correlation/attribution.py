@@ -3,7 +3,8 @@
 The core has passed a group test; whoever else shares a value under which a group passed is a candidate. Sharing a
 popular client or tool with a campaign makes nobody one: broad people are as broad as a pool, and topics alone can not
 tell them apart. A candidate's own topics, conduct and signals decide, weighed as they tell this core from honest accounts
-(``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's.
+(``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's. A hand-off with the
+core is worth what chance leaves of it (``handoff_graph``), and having none says nothing.
 """
 
 from __future__ import annotations
@@ -57,12 +58,14 @@ def members_of(
     known_accounts = table.with_at_least(COMPARED_CONVERSATIONS)
     told = set(map(int, known_accounts))
     # The core is one more: what its accounts share may be two values at once (``blocks``).
-    sharing = [*(links.sharing(key) & told for key in sorted(keys)), core & told]
-    slots = np.array(sorted(core.union(*sharing), key=lambda slot: table.summary(slot).account), dtype=np.int64)
-    # By name, as everything that is added up: slots are given in the order of arrival.
+    # Hand-offs with the core lead to accounts that share nothing with it.
+    partners, worth = moment.handoffs.partners(_by_name(core, table))
+    sharing = [*(links.sharing(key) & told for key in sorted(keys)), core & told, set(map(int, partners)) & told]
+    slots = _by_name(core.union(*sharing), table)
     core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
     pool = table.counts(core_slots).sum(axis=0)
 
+    handed = np.concatenate([partners, moment.handoffs.among_themselves(core_slots)])
     in_organisation = table.belongs_to_an_organisation()
 
     def witnesses_of(accounts: Slots) -> Witnesses:
@@ -78,7 +81,7 @@ def members_of(
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
     # not yet found included: this errs towards acting on nobody.
-    outside = known_accounts[~table.among(known_accounts, np.concatenate([core_slots, kin]))]
+    outside = known_accounts[~table.among(known_accounts, np.concatenate([core_slots, kin, partners]))]
     wrong = np.ones(len(slots))
     for affiliated in (False, True):
         mine = in_organisation[slots] == affiliated
@@ -92,7 +95,7 @@ def members_of(
             weigh = fitted(witnesses[known_core], of_like)
             honest = weigh(of_like[~table.among(like, slots)][-_MAX_HONEST:])
             known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
-            ratio[mine] = weigh(witnesses[mine]) - max(known, 0.0)
+            ratio[mine] = weigh(witnesses[mine]) - max(known, 0.0) + worth * table.among(slots[mine], handed)
             wrong[mine] = false_share(ratio[mine], weigh(of_like) - max(known, 0.0), 1.0 if affiliated else 0.5)
     prior = np.zeros(len(slots))
     for shared in sharing:
@@ -128,9 +131,14 @@ def false_share(candidates: Vector, outside: Vector, unseen: float = 0.5) -> Vec
     return np.asarray(out)
 
 
+def _by_name(slots: Collection[int], table: AccountTable) -> Slots:
+    """As everything that is added up: slots are given in the order of arrival."""
+    return np.array(sorted(slots, key=lambda slot: table.summary(slot).account), dtype=np.int64)
+
+
 def _fitting(core: set[int], concentration: float, table: AccountTable, population: Population) -> set[int]:
     """The core without the bystanders of a group that passed: whom its own topics speak against. At least half stays."""
-    slots = np.array(sorted(core, key=lambda slot: table.summary(slot).account), dtype=np.int64)
+    slots = _by_name(core, table)
     counts = table.counts(slots)
     inside = np.ones(len(slots), dtype=np.bool_)
     ratio = log_likelihood_ratio(counts, counts.sum(axis=0), population.mixture, concentration, inside=inside)

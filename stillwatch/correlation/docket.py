@@ -11,13 +11,14 @@ from typing import Final
 
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.evidence import e_bh
+from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.moment import GROWTH
 
 # Weights of e-BH (Wang and Ramdas 2022): where campaigns are likelier, less evidence is needed, and more elsewhere. Cards and
 # sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example.
 _VIEW_WEIGHT: Final = {
-    BLOCK: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
+    BLOCK: 3.0, HANDOFF: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
 }  # fmt: skip
 
 

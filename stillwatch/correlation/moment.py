@@ -15,6 +15,7 @@ import numpy as np
 from stillwatch.correlation.blocks import blocks
 from stillwatch.correlation.conduct import Conduct
 from stillwatch.correlation.group_null import GroupNull
+from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.nulls import Population, Slots
@@ -44,6 +45,7 @@ class Moment:
     population: Population
     conduct: Conduct
     content: GroupNull | None
+    handoffs: HandoffGraph
     now_unix_nano: int
 
 
@@ -54,7 +56,7 @@ class Normality:
         self._table, self._links, self._settings = table, links, settings
         self._measured: dict[Key, tuple[int, Heterogeneity | None]] = {}  # conversations then, and F
 
-    def now(self, campaigners: Collection[int], now_unix_nano: int) -> Moment | None:
+    def now(self, campaigners: Collection[int], handoffs: HandoffGraph, now_unix_nano: int) -> Moment | None:
         """``campaigners``: slots of accounts of known campaigns. ``None`` with too few honest accounts to say anything."""
         table = self._table
         known = table.with_at_least(COMPARED_CONVERSATIONS)
@@ -75,7 +77,7 @@ class Normality:
             for group, scores in zip(groups, units, strict=True)
             if (found := conduct.group(scores)) is None or found.p_value > _SUSPECT
         ]
-        return Moment(population, conduct, self._content(ordinary, population), now_unix_nano)
+        return Moment(population, conduct, self._content(ordinary, population), handoffs, now_unix_nano)
 
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that

@@ -161,6 +161,10 @@ class AccountTable:
             self._in_organisation = (many[unit] >= _SEVERAL) | self._verified[:used]
         return self._in_organisation
 
+    def unit(self, account: str) -> int:
+        """Whose an account is, as a number: its organisation, or itself."""
+        return int(self._unit[self._slot_of[account]])
+
     def unit_hashes(self, slots: Slots) -> Slots:
         return self._unit[slots]
 

@@ -25,8 +25,9 @@ from typing import Final
 import numpy as np
 from scipy.special import stdtr
 
-from stillwatch.correlation.conduct import Conduct, GroupConduct
+from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.evidence import e_from_p
+from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.membership import concentration_of, log_likelihood_ratio, people_log_likelihood
@@ -79,15 +80,16 @@ class GroupTest:
     void: str | None = None
     conduct: GroupConduct | None = None
     supported: float = 0.0
+    handoffs: Finding | None = None
 
     def set_aside(self, why: str) -> GroupTest:
         return replace(self, e_value=min(self.e_value, 1.0), supported=min(self.supported, 1.0), void=why)
 
 
 def examine_group(
-    table: AccountTable, slots: Slots, kin: Slots, moment: Moment, settings: DetectionSettings
+    table: AccountTable, slots: Slots, kin: Slots, moment: Moment, handoffs: Finding | None, settings: DetectionSettings
 ) -> GroupTest | None:
-    """``kin``: accounts that share with the group what most of it shares. ``None`` when too little is known of the group,
+    """``kin``: accounts that share with the group what most of it shares; ``handoffs``: of its accounts. ``None`` when too little is known of the group,
     or when it is fewer organisations than a group needs."""
     population, conduct, content = moment.population, moment.conduct, moment.content
     units = table.mean_by_unit(slots, conduct.scores[slots])
@@ -96,6 +98,7 @@ def examine_group(
         return None
     behaved = conduct.group(units)
     e_conduct = behaved.e_value if behaved is not None else 1.0
+    e_handoffs = e_from_p(handoffs.p_value) if handoffs is not None else 1.0
     honest = honest_beside(table, slots, kin, population, settings.min_null_accounts)
     if honest is not None and honest.f <= 0:
         honest = None  # as few, or as much alike, as nobody is: nothing can be below it
@@ -112,19 +115,20 @@ def examine_group(
         p_kept = _alike(tested, floor, content) if tested is not whole else 1.0
         p_support = _alike(whole, MILD_RELATIVE_F * usual_f, content)
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    both = min(e_from_p(p_support), _MAX_SUPPORT_E) * e_conduct if p_support <= _SUPPORT else 0.0
+    told = (e_conduct + e_handoffs) / 2  # however they depend on each other
+    both = min(e_from_p(p_support), _MAX_SUPPORT_E) * told if p_support <= _SUPPORT else 0.0
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME
-    alone = min(e_conduct, MAX_ALONE_E) if blunt else 0.0
+    alone = min(max(e_conduct if blunt else 0.0, e_handoffs if handoffs is not None else 0.0) / 2, MAX_ALONE_E)
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
-        kept, shown, p_value = _behaving_alike(table, slots, conduct), whole, p_support
+        kept, shown, p_value = _behaving_alike(table, slots, moment), whole, p_support
     out = GroupTest(
         kept=kept, tested_accounts=shown.accounts, f=shown.f, p_value=p_value,
         normal_f=_interval(honest.found) if honest is not None else None,
         # Each of the three would do; their mean is evidence however they depend on each other.
         e_value=(alike + both + alone) / 3, concentration=concentration, floor=floor,
         breadth=min(1 / max(shown.same_topic, 1e-9) / population.effective_topics, 1.0), conduct=behaved,
-        supported=(alike + both) / 3,
+        supported=(alike + both) / 3, handoffs=handoffs,
     )  # fmt: skip
     if out.e_value < _STRONG:
         return out
@@ -162,10 +166,13 @@ def _alike(found: Heterogeneity, below: float, content: GroupNull | None) -> flo
     return max(_p_value(found, below), content.p_value(found.f, found.standard_error**2, found.accounts))
 
 
-def _behaving_alike(table: AccountTable, slots: Slots, conduct: Conduct) -> Slots:
-    """Those of a group whose own conduct is not an honest account's: half a standard deviation and more. Keys of a product
-    or a gateway that share the value behave like that by nature: they are members at best, no core."""
-    alike = slots[np.nan_to_num(conduct.scores[slots, -1], nan=-1.0) > 0.5]
+def _behaving_alike(table: AccountTable, slots: Slots, moment: Moment) -> Slots:
+    """Those of a group with hand-offs, and those whose own conduct is not an honest account's: half a standard deviation and
+    more. Keys of a product or a gateway that share the value behave like that by nature: they are members at best, no core."""
+    handed = table.among(slots, moment.handoffs.accounts)
+    if handed.sum() >= _MIN_KEPT:
+        return slots[handed]
+    alike = slots[handed | (np.nan_to_num(moment.conduct.scores[slots, -1], nan=-1.0) > 0.5)]
     single = alike[~table.belongs_to_an_organisation()[alike]]
     alike = single if len(single) >= _MIN_KEPT else alike
     return alike if len(alike) >= _MIN_KEPT else slots

@@ -87,6 +87,7 @@ class Conversation:
     texts: TextSource | None = None  # its own source; `None`: everybody's
     place: int = -1  # of a relay: which of its accounts
     attempt: int = 0  # of this turn, after failures
+    wording: int = 0  # of this turn: what is tried again is tried word for word
     opened_s: float = field(init=False)  # on this account
     used_s: float = field(init=False)
     id: str = field(init=False)
@@ -178,7 +179,9 @@ def _report(world: World, texts: TextSource, conversation: Conversation, rng: ra
     if turn == 1 or conversation.note:
         prompt = texts.opening(topic, language, index)
     else:
-        prompt = texts.follow_up(topic, language, index, turn, rng.getrandbits(48))
+        if not conversation.attempt:
+            conversation.wording = rng.getrandbits(48)
+        prompt = texts.follow_up(topic, language, index, turn, conversation.wording)
     text = prompt.text if identity.frame is None else identity.frame.replace("{text}", prompt.text)
     if conversation.note:
         text += conversation.note.replace("{turn}", str(turn))

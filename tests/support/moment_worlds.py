@@ -9,6 +9,8 @@ import numpy as np
 from factories import HOUR, T0
 from summary_worlds import people
 
+from stillwatch.correlation.handoff_graph import HandoffGraph
+from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.moment import Moment, Normality
 from stillwatch.correlation.table import AccountTable
@@ -18,6 +20,7 @@ from stillwatch.summary import AccountSummary
 
 SETTINGS = DetectionSettings(null_sets=20)
 DAY_S = 86_400
+NO_HANDOFFS = HandoffGraph(Handoffs(), AccountTable(100, LinkageIndex(100)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class World:
     table: AccountTable
     links: LinkageIndex
     normality: Normality
+    handoffs: Handoffs
 
     def slots(self, prefix: str) -> np.ndarray:
         """By name."""
@@ -32,13 +36,14 @@ class World:
         return known[[self.table.summary(int(slot)).account.startswith(prefix) for slot in known]]
 
     def moment(self, campaigners: Sequence[int] = ()) -> Moment:
-        found = self.normality.now(campaigners, T0)
+        found = self.normality.now(campaigners, HandoffGraph(self.handoffs, self.table), T0)
         assert found is not None
         return found
 
     def examined(self, prefix: str, moment: Moment | None = None) -> GroupTest:
-        slots = self.slots(prefix)
-        found = examine_group(self.table, slots, self.table.kin(slots), moment or self.moment(), SETTINGS)
+        slots, moment = self.slots(prefix), moment or self.moment()
+        handoffs = moment.handoffs.finding(slots, proposed_here=False)
+        found = examine_group(self.table, slots, self.table.kin(slots), moment, handoffs, SETTINGS)
         assert found is not None
         return found
 
@@ -48,7 +53,7 @@ def a_world(*groups: list[AccountSummary]) -> World:
     table = AccountTable(10_000, links)
     for summary in (summary for group in groups for summary in group):
         table.put(summary)
-    return World(table, links, Normality(table, links, SETTINGS))
+    return World(table, links, Normality(table, links, SETTINGS), Handoffs())
 
 
 def conducted(rng: np.random.Generator, summaries: list[AccountSummary], shift: float = 0.0) -> list[AccountSummary]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from moment_worlds import a_world, conducted, honest, over
+from moment_worlds import NO_HANDOFFS, a_world, conducted, honest, over
 from summary_worlds import people, pool_accounts
 
 from stillwatch.summary import AccountSummary
@@ -105,5 +105,5 @@ def test_newcomers_do_not_say_what_ordinary_conduct_is_where_enough_are_settled(
 def test_without_enough_honest_accounts_there_is_no_moment() -> None:
     rng = np.random.default_rng(7)
     world = a_world(honest(rng, 39))
-    assert world.normality.now((), 1) is None
-    assert a_world().normality.now((), 0) is None
+    assert world.normality.now((), NO_HANDOFFS, 1) is None
+    assert a_world().normality.now((), NO_HANDOFFS, 0) is None
