@@ -74,8 +74,9 @@ class Handoffs:
         until_ms = now_ms - _WITHIN_MS - _LATE_MS
         if until_ms <= self._settled_ms:
             return
-        for failure in sorted(failure for failure in self._failed if failure[0] <= until_ms):
-            self._look_at(*failure, self._failed.pop(failure))
+        due = (failure for failure in self._failed if self._settled_ms < failure[0] <= until_ms)
+        for failure in sorted(due):
+            self._look_at(*failure, self._failed[failure])
         self._settled_ms = until_ms
         self._forget(now_ms)
 
@@ -86,7 +87,8 @@ class Handoffs:
         counted[0] += 1
         if len({*same.values(), customer}) > _MAX_CUSTOMERS:
             return
-        if any(-_WITHIN_MS <= ms - at_ms < 0 for ms, _ in others):
+        # What failed elsewhere before, and came from there, is the same hand-off going on.
+        if any(-_WITHIN_MS <= ms - at_ms < 0 and (ms, name, of) not in self._failed for ms, name in others):
             counted[1] += 1
             return
         after = [(ms, name) for ms, name in others if 0 <= ms - at_ms <= _WITHIN_MS]
@@ -98,6 +100,7 @@ class Handoffs:
 
     def _forget(self, now_ms: int) -> None:
         oldest_ms = self._settled_ms - _WITHIN_MS
+        self._failed = {failure: whose for failure, whose in self._failed.items() if failure[0] > oldest_ms}
         for of in list(self._begun):
             kept = {call: whose for call, whose in self._begun[of].items() if call[0] > oldest_ms}
             self._calls -= len(self._begun[of]) - len(kept)

@@ -1,0 +1,166 @@
+"""A failed call that begins again elsewhere: what counts, what does not, and what it says of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from summary_worlds import people
+
+from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
+from stillwatch.correlation.handoffs import Handoffs
+from stillwatch.correlation.linkage import LinkageIndex
+from stillwatch.correlation.table import AccountTable
+
+MINUTE_MS = 60_000
+LATER_MS = 10 * MINUTE_MS
+
+
+def after(*calls: tuple[str, int, int, int, bool], now_ms: int = LATER_MS) -> Handoffs:
+    """Calls as (account, customer, ms, hash of the prompt, failed)."""
+    found = Handoffs()
+    for account, customer, at_ms, of, failed in calls:
+        found.note(account, customer, [(at_ms, of)], [(at_ms, of)] if failed else [])
+    found.settle(now_ms)
+    return found
+
+
+def test_a_failed_call_that_begins_again_elsewhere_is_a_hand_off() -> None:
+    found = after(("a", 1, 0, 77, True), ("b", 2, 4_000, 77, False))
+    assert (found.pairs(), found.failures, found.backwards) == ([("a", "b")], 1, 0)
+
+
+def test_the_same_customer_s_other_key_is_not_elsewhere() -> None:
+    assert after(("a", 1, 0, 77, True), ("b", 1, 4_000, 77, False)).pairs() == []
+
+
+def test_another_prompt_a_later_hour_and_a_call_that_did_not_fail_are_none() -> None:
+    assert after(("a", 1, 0, 77, True), ("b", 2, 4_000, 78, False)).pairs() == []
+    assert after(("a", 1, 0, 77, True), ("b", 2, MINUTE_MS + 1, 77, False)).pairs() == []
+    assert after(("a", 1, 0, 77, False), ("b", 2, 4_000, 77, False)).pairs() == []
+
+
+def test_a_prompt_that_many_send_ties_nobody() -> None:
+    class_of_six = [(f"student{n}", n, 3_000 * n, 77, n == 0) for n in range(6)]
+    assert after(*class_of_six).pairs() == []
+
+
+def test_a_beginning_just_before_the_failure_measures_chance() -> None:
+    found = after(("b", 2, 0, 77, False), ("a", 1, 4_000, 77, True), ("c", 3, 8_000, 77, False))
+    assert (found.pairs(), found.backwards) == ([], 1)
+
+
+def test_a_chain_of_failures_ties_each_to_the_next() -> None:
+    found = after(("a", 1, 0, 77, True), ("b", 2, 4_000, 77, True), ("c", 3, 9_000, 77, False))
+    assert (found.pairs(), found.backwards) == ([("a", "b"), ("b", "c")], 0)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_neither_order_nor_repetition_matters(order: Sequence[int]) -> None:
+    calls = [("a", 1, 0, 77, True), ("b", 2, 4_000, 77, False), ("c", 3, 90_000, 5, True)]
+    found = after(*(calls[index] for index in order), *calls)
+    assert (found.pairs(), found.failures) == ([("a", "b")], 2)
+
+
+def test_a_failure_is_looked_at_once_when_its_minute_is_over() -> None:
+    found = Handoffs()
+    found.note("a", 1, [(0, 77)], [(0, 77)])
+    found.settle(30_000)
+    assert found.failures == 0
+    found.note("b", 2, [(50_000, 77)], [])
+    found.settle(LATER_MS)
+    found.note("a", 1, [(0, 77)], [(0, 77)])  # the same summary again
+    found.settle(2 * LATER_MS)
+    assert (found.pairs(), found.failures) == ([("a", "b")], 1)
+
+
+def test_hand_offs_of_eras_that_are_over_are_forgotten() -> None:
+    found = after(("a", 1, 0, 77, True), ("b", 2, 4_000, 77, False))
+    found.settle(40 * 86_400_000)
+    assert (found.pairs(), found.failures) == ([], 0)
+
+
+# -- groups ----------------------------------------------------------------------------------------------------------
+
+
+def a_table(count: int, organisations: dict[int, str] | None = None) -> AccountTable:
+    table = AccountTable(1_000, LinkageIndex(100))
+    for index, summary in enumerate(people(np.random.default_rng(1), count)):
+        organisation = (organisations or {}).get(index)
+        table.put(replace(summary, account=f"a{index:03d}", organisation=organisation, failures=2))
+    return table
+
+
+def graph_of(table: AccountTable, *pairs: tuple[int, int], alone: int = 500) -> HandoffGraph:
+    """Hand-offs between these accounts, among so many failures that came to nothing."""
+    found = Handoffs()
+    for number in range(alone):
+        at_ms = 1_000 * number
+        found.note("z", 10**6, [(at_ms, 10_000 + number)], [(at_ms, 10_000 + number)])
+    for number, (one, other) in enumerate(pairs):
+        at_ms = MINUTE_MS * number
+        found.note(f"a{one:03d}", table.unit(f"a{one:03d}"), [(at_ms, number)], [(at_ms, number)])
+        found.note(f"a{other:03d}", table.unit(f"a{other:03d}"), [(at_ms + 4_000, number)], [])
+    found.settle(10**9)
+    return HandoffGraph(found, table)
+
+
+def slots(table: AccountTable, *accounts: int) -> np.ndarray:
+    return np.array([table.slot(f"a{account:03d}") for account in accounts], dtype=np.int64)
+
+
+def test_accounts_that_hand_offs_connect_are_proposed_under_a_key_that_stays() -> None:
+    table = a_table(30)
+    ring = [(n, n + 1) for n in range(9)]
+    (before,), (now,) = (graph_of(table, *ring).components(8), graph_of(table, *ring, (3, 20)).components(8))
+    assert before[0] == now[0]
+    assert before[0][0] == HANDOFF
+    assert (len(before[1]), len(now[1])) == (10, 11)
+
+
+def test_people_with_two_or_three_accounts_are_no_relay() -> None:
+    table = a_table(60)
+    doubles = [(n, n + 1) for n in range(0, 40, 2)] + [(50, 51), (51, 52), (52, 50)]
+    graph = graph_of(table, *doubles)
+    assert len(graph) == 0
+    assert graph.components(3) == []
+    assert graph.finding(slots(table, *range(60)), proposed_here=False) is None
+
+
+def test_an_organisation_with_many_keys_is_one_customer() -> None:
+    table = a_table(30, {n: f"org{n % 3}" for n in range(12)})
+    assert len(graph_of(table, *((n, n + 1) for n in range(11)))) == 0
+
+
+def test_hand_offs_within_a_group_are_evidence_and_those_beyond_it_are_not() -> None:
+    table = a_table(40)
+    graph = graph_of(table, *((n, n + 1) for n in range(11)))
+    within = graph.finding(slots(table, *range(12)), proposed_here=False)
+    across = graph.finding(slots(table, 0, 4, 8, *range(20, 30)), proposed_here=False)
+    assert within is not None
+    assert within.value == 11
+    assert within.p_value < 1e-9
+    assert "11 pairs" in within.sentence
+    assert across is None
+
+
+def test_a_group_proposed_by_hand_offs_is_charged_with_all_that_chance_makes() -> None:
+    table = a_table(40)
+    graph = graph_of(table, *((n, n + 1) for n in range(11)))
+    mine = slots(table, *range(12))
+    proposed, linked = graph.finding(mine, proposed_here=True), graph.finding(mine, proposed_here=False)
+    assert proposed is not None
+    assert linked is not None
+    assert proposed.p_value > linked.p_value
+    assert proposed.normal == (0.0, 3.0)
+
+
+def test_partners_of_a_core_come_with_what_a_hand_off_is_worth() -> None:
+    table = a_table(40)
+    graph = graph_of(table, *((n, n + 1) for n in range(11)))
+    partners, worth = graph.partners(slots(table, *range(8)))
+    assert partners.tolist() == slots(table, 8).tolist()
+    assert 3 < worth <= 7
+    assert graph.between(slots(table, *range(8)), slots(table, 8, 9, 20)) == 1
