@@ -166,7 +166,7 @@ def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
             f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job covers few",
         ),
         *behaviour,
-        *(() if best.handoffs is None else (best.handoffs.signal(),)),
+        *(finding.signal() for finding in best.beside),
         Signal(
             "capability_coverage", float(capabilities), None, None,
             f"together they asked for {capabilities} of {len(CAPABILITIES)} capabilities",

@@ -19,6 +19,7 @@ from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.nulls import Population, Slots
+from stillwatch.correlation.own_evidence import OwnEvidence
 from stillwatch.correlation.table import MAX_SHARE, AccountTable
 from stillwatch.settings import DetectionSettings
 
@@ -44,6 +45,7 @@ class Moment:
 
     population: Population
     conduct: Conduct
+    own: OwnEvidence
     content: GroupNull | None
     handoffs: HandoffGraph
     now_unix_nano: int
@@ -72,12 +74,14 @@ class Normality:
         groups = self._distinct(self.groups(honest))
         units = [table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups]
         conduct.learn(units)
+        own = OwnEvidence(table)
+        own.learn(slots for _, slots in groups)
         ordinary = [
             group
             for group, scores in zip(groups, units, strict=True)
             if (found := conduct.group(scores)) is None or found.p_value > _SUSPECT
         ]
-        return Moment(population, conduct, self._content(ordinary, population), handoffs, now_unix_nano)
+        return Moment(population, conduct, own, self._content(ordinary, population), handoffs, now_unix_nano)
 
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that

@@ -80,7 +80,7 @@ class GroupTest:
     void: str | None = None
     conduct: GroupConduct | None = None
     supported: float = 0.0
-    handoffs: Finding | None = None
+    beside: tuple[Finding, ...] = ()  # conduct: other tests that spoke
 
     def set_aside(self, why: str) -> GroupTest:
         return replace(self, e_value=min(self.e_value, 1.0), supported=min(self.supported, 1.0), void=why)
@@ -99,6 +99,8 @@ def examine_group(
     behaved = conduct.group(units)
     e_conduct = behaved.e_value if behaved is not None else 1.0
     e_handoffs = e_from_p(handoffs.p_value) if handoffs is not None else 1.0
+    own = moment.own.finding(slots)
+    e_own = e_from_p(own.p_value) if own is not None else 1.0
     honest = honest_beside(table, slots, kin, population, settings.min_null_accounts)
     if honest is not None and honest.f <= 0:
         honest = None  # as few, or as much alike, as nobody is: nothing can be below it
@@ -115,7 +117,7 @@ def examine_group(
         p_kept = _alike(tested, floor, content) if tested is not whole else 1.0
         p_support = _alike(whole, MILD_RELATIVE_F * usual_f, content)
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    told = (e_conduct + e_handoffs) / 2  # however they depend on each other
+    told = (e_conduct + e_own + e_handoffs) / 3  # however they depend on each other
     both = min(e_from_p(p_support), _MAX_SUPPORT_E) * told if p_support <= _SUPPORT else 0.0
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME
     alone = min(max(e_conduct if blunt else 0.0, e_handoffs if handoffs is not None else 0.0) / 2, MAX_ALONE_E)
@@ -128,7 +130,7 @@ def examine_group(
         # Each of the three would do; their mean is evidence however they depend on each other.
         e_value=(alike + both + alone) / 3, concentration=concentration, floor=floor,
         breadth=min(1 / max(shown.same_topic, 1e-9) / population.effective_topics, 1.0), conduct=behaved,
-        supported=(alike + both) / 3, handoffs=handoffs,
+        supported=(alike + both) / 3, beside=tuple(one for one in (own, handoffs) if one is not None),
     )  # fmt: skip
     if out.e_value < _STRONG:
         return out
