@@ -1,7 +1,7 @@
 """What tests of groups say of honest groups and of a campaign's: the part of `python -m benchmarks.groups --tests`.
 
-Every test is told what is normal by all groups of the moment, the campaigns' among them, as in an evaluation without any
-campaign known. A group is the campaign's when most of its accounts are, and honest when none is.
+Every test is told what is normal by all groups of the moment, the campaigns' among them, as in an evaluation without
+any campaign known. A group is the campaign's when most of its accounts are, and honest when none is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stillwatch.correlation.equal_volumes import EqualVolumes, equal_volumes
+from stillwatch.correlation.conduct import STATISTICS
+from stillwatch.correlation.equal_volumes import EqualVolumes, equal_volumes, spread
 from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Normality
 from stillwatch.correlation.pivot import Pivot, pivot
@@ -19,6 +20,8 @@ from stillwatch.correlation.table import AccountTable, Slots
 
 Test = Callable[[Slots], Finding | None]
 _MOSTLY = 0.5
+_FEW = 0.1  # of a group's accounts, which do not make it a campaign's
+_MIN_KNOWN = 5
 _LEVELS = (0.05, 0.01, 0.001)
 
 
@@ -59,6 +62,8 @@ def test_lines(
         found = [test(slots) for slots in groups]
         honest = [one.p_value for one, mine in zip(found, owners, strict=True) if one and not (mine != "").any()]
         tally.honest.setdefault(name, []).extend(honest)
+        if name == "equal_volumes":
+            yield f"        {_dependence(table, normality, now_unix_nano, groups, owners)}"
         yield f"        {name}: {sum(p <= 0.05 for p in honest)} of {len(honest)} honest groups at 0.05" + (
             f", lowest {min(honest):.1e}" if honest else ""
         )
@@ -76,3 +81,22 @@ def test_lines(
             whole = test(known[owner == campaign])
             said += f"; all its accounts {whole.p_value:.1e}" if whole else ""
             yield f"          {campaign}: {said}" + (f"\n            {own[0][1]}" if own else "")
+
+
+def _dependence(
+    table: AccountTable, normality: Normality, now_unix_nano: int, groups: list[Slots], owners: list[np.ndarray]
+) -> str:
+    """How equal volumes go with evenness of days, over groups that are mostly honest."""
+    moment = normality.now(set(), now_unix_nano)
+    if moment is None:
+        return "conduct: too few accounts"
+    column = STATISTICS.index("daily_dispersion")
+    pairs = []
+    for slots, mine in zip(groups, owners, strict=True):
+        known = moment.conduct.scores[slots, column]
+        found = spread(table, slots, now_unix_nano)
+        if found is not None and (mine != "").mean() < _FEW and np.isfinite(known).sum() >= _MIN_KNOWN:
+            pairs.append((-found.log_sd, float(np.nanmean(known))))
+    if len(pairs) < _MIN_KNOWN:
+        return "equal volumes and evenness of days: too few groups"
+    return f"equal volumes and evenness of days: correlation {np.corrcoef(np.array(pairs).T)[0, 1]:+.2f} over {len(pairs)} groups"

@@ -157,8 +157,8 @@ class AccountState:
             self.first_seen_unix_nano = now
 
     def _model(self, model: int, now_s: int) -> None:
-        """When it was first used; of more than ``MAX_MODELS`` those taken up last. Failed calls do not count: a name that the
-        platform does not have is no model."""
+        """When it was first used; of more than ``MAX_MODELS`` those taken up last. Failed calls do not count: a name that
+        the platform does not have is no model."""
         if now_s < self.models.get(model, now_s + 1):
             self.models[model] = now_s
             if len(self.models) > MAX_MODELS:

@@ -1,13 +1,15 @@
 """Do the accounts of a group send equally much? A balancing dispatcher sees to it; people differ a hundredfold.
 
-The figure is the spread of the units' log volumes (conversations a day), taken from their *shortest half* (Rousseeuw &
-Leroy 1988): bystanders that share the value with a campaign lie outside it, up to half of the group. It is the logarithm of
-a standard deviation, so that the error does not depend on the spread itself, and no smaller than the spread that
-equal accounts with so many conversations have by chance (Poisson): light accounts are no evidence. Low is suspicious.
+The figure is the spread of the units' log volumes (conversations a day), taken from their *shortest half* (Rousseeuw
+& Leroy 1988): bystanders that share the value with a campaign lie outside it, up to half of the group. It is the
+logarithm of a standard deviation, so that the error does not depend on the spread itself, and no smaller than the
+spread that equal accounts with so many conversations have by chance (Poisson): light accounts are no evidence. Low is
+suspicious.
 
-Honest machines of strangers (a timer in a popular tool) send equally much, too: it counts beside content. It is close to
-``conduct``'s evenness of days, which looks at one account over days, where this looks at one period over accounts; for
-a dispatcher both follow from the same balancing, and the two must not be multiplied.
+Honest machines of strangers (a timer in a popular tool) send equally much, too: it counts beside content. ``conduct``'s
+evenness of days looks at one account over days, this at one period over accounts. Among honest groups of people the two
+are hardly related (`python -m benchmarks.groups --tests` prints the correlation), but a machine shows both, and so does a
+dispatcher: their evidence is to be averaged and not multiplied.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ _MIN_BETWEEN: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """``log_sd``: natural logarithm of the standard deviation of log volumes; ``inside``: units in the shortest half, from
-    ``low`` to ``high`` conversations a day."""
+    """``log_sd``: natural logarithm of the standard deviation of log volumes; ``inside``: units in the shortest half,
+    from ``low`` to ``high`` conversations a day."""
 
     log_sd: float
     variance: float
@@ -82,8 +84,8 @@ class EqualVolumes:
 
 
 def equal_volumes(table: AccountTable, slots: Slots, normal: EqualVolumes) -> Finding | None:
-    """One-sided. ``None`` for a small group, or before enough groups were seen. ``value``: a standard deviation of natural
-    logarithms; 0.1 is ten percent."""
+    """One-sided. ``None`` for a small group, or before enough groups were seen. ``value``: a standard deviation of
+    natural logarithms; 0.1 is ten percent."""
     found = spread(table, slots, normal.now_unix_nano) if normal.null is not None else None
     if normal.null is None or found is None:
         return None
@@ -91,8 +93,8 @@ def equal_volumes(table: AccountTable, slots: Slots, normal: EqualVolumes) -> Fi
     p_value = normal.null.p_value(found.log_sd, found.variance, found.units)
     value = math.exp(found.log_sd)
     sentence = (
-        f"{found.inside} of {found.units} accounts open between {found.low:.1f} and {found.high:.1f} conversations a day: "
-        f"their volumes differ by a factor of {math.exp(value):.2f} as a rule, among accounts that share something else by "
-        f"{math.exp(low):.2f} to {math.exp(high):.2f}"
+        f"{found.inside} of {found.units} accounts open between {found.low:.1f} and {found.high:.1f} conversations a "
+        f"day: their volumes differ by a factor of {math.exp(value):.2f} as a rule, among accounts that share something "
+        f"else by {math.exp(low):.2f} to {math.exp(high):.2f}"
     )
     return Finding("equal_volumes", value, (low, high), p_value, sentence)

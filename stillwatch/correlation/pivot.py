@@ -2,17 +2,18 @@
 
 Who harvests a model goes over to the next one within a day, with all accounts; people take weeks, and some never do.
 
-A release is a model that was not there on the first day of history and that ``MIN_ADOPTERS`` units have used since. It begins
-with the third unit to use it: no early access and no odd clock moves it. Of a group's units that were there before and wrote
-after, those are counted that used it within ``WINDOW_S``.
+A release is a model that was not there on the first day of history and that ``MIN_ADOPTERS`` units have used since.
+It begins with the third unit to use it: no early access and no odd clock moves it. Of a group's units that were there
+before and wrote after, those are counted that used it within ``WINDOW_S``.
 
 Expected is what others do, which depends on how much they write, and with what: an update of a tool moves all who use
-it, on one day. So the rate expected of a unit is the highest of those of units of like volume, and of other users of its client,
-its system prompt and its parameters. Where most of a group shares one of these with nearly nobody outside, such an update
-explains everything, and there is no opinion (who gives all accounts a client of their own is linked by it). Siblings among the others make the test quieter, never louder.
+it, on one day. So the rate expected of a unit is the highest of those of units of like volume, and of other users of
+its client, its system prompt and its parameters. Where most of a group shares one of these with nearly nobody
+outside, such an update explains everything, and there is no opinion (who gives all accounts a client of their own is
+linked by it). Siblings among the others make the test quieter, never louder.
 
-The p-value is the larger of the binomial law's and that of the excess against the groups of the moment. A newsletter can move
-strangers, too: it is no evidence by itself and counts beside content.
+The p-value is the larger of the binomial law's and that of the excess against the groups of the moment. A newsletter
+can move strangers, too: it is no evidence by itself and counts beside content.
 """
 
 from __future__ import annotations
@@ -124,8 +125,8 @@ class Pivot:
         return [frozenset(keys) for keys in of_unit], users, adopters
 
     def _by_tool(self, rows: Slots) -> Floats | None:
-        """The highest rate of other users of what each unit writes with, 0 where too few others use it. ``None`` where most
-        of the group shares what hardly anybody else uses."""
+        """The highest rate of other users of what each unit writes with, 0 where too few others use it. ``None`` where
+        most of the group shares what hardly anybody else uses."""
         of_unit, users, adopters = self._tools
         inside = Counter(key for row in rows for key in of_unit[row])
         moved = Counter(key for row in rows if self._units.adopted[row] for key in of_unit[row])
@@ -156,15 +157,16 @@ class Pivot:
         low, high = null.interval(usual * (1 - usual) / count)
         normal = (min(max(usual + low, 0.0), 1.0), min(max(usual + high, 0.0), 1.0))
         sentence = (
-            f"{int(adopted.sum())} of {count} accounts that were there before went over to a new model within {hours:.0f} hours of "
-            f"its release, {self.age_s / _DAY_S:.1f} days ago; of others that write as much, or with the same software, {usual:.0%} did"
+            f"{int(adopted.sum())} of {count} accounts that were there before went over to a new model within "
+            f"{hours:.0f} hours of its release, {self.age_s / _DAY_S:.1f} days ago; of others that write as much, or with "
+            f"the same software, {usual:.0%} did"
         )
         return Finding("pivot", share, normal, p_value, sentence)
 
 
 def pivot(table: AccountTable, slots: Slots, normal: Pivot) -> Finding | None:
-    """One-sided. ``None`` for a small group, before enough groups were seen, and where an update of a tool may explain it.
-    ``value``: the share of units that went over."""
+    """One-sided. ``None`` for a small group, before enough groups were seen, and where an update of a tool may explain
+    it. ``value``: the share of units that went over."""
     return normal.test(slots)
 
 

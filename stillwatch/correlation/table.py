@@ -216,7 +216,7 @@ class AccountTable:
         return conversations, days
 
     def first_uses(self, slots: Slots) -> tuple[npt.NDArray[np.uint32], Slots, Slots]:
-        """(hashes of models, first uses in unix s with ``NEVER_S`` for unused places, first and last request in unix s)."""
+        """(hashes of models, their first uses with ``NEVER_S`` for unused places, first and last request), in unix s."""
         return self._models[slots], self._first_use_s[slots], self._seen_s[slots]
 
     def conversations(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

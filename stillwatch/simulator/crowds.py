@@ -130,8 +130,8 @@ class Agents(Group):
     requests_per_day_median: PerDay = 20.0
     turns_mean: TurnsMean = 6.0
     pause_median_s: Annotated[float, Field(gt=0)] = 20.0
-    # An update of the tool takes all of its users to a new model within so many hours of its release; without: they go over
-    # when they get around to it.
+    # An update of the tool takes all of its users to a new model within so many hours of its release; without: they go
+    # over when they get around to it.
     update_within_h: Annotated[float, Field(ge=0, le=720)] | None = None
 
     def roster(self, world: World) -> list[Identity]:
