@@ -10,6 +10,8 @@ Honest machines of strangers (a timer in a popular tool) send equally much, too:
 evenness of days looks at one account over days, this at one period over accounts. Among honest groups of people the two
 are hardly related (`python -m benchmarks.groups --tests` prints the correlation), but a machine shows both, and so does a
 dispatcher: their evidence is to be averaged and not multiplied.
+
+A relay that deals out by weights, or whose accounts play persons of different volumes, is not seen by this.
 """
 
 from __future__ import annotations
