@@ -14,7 +14,7 @@ import numpy as np
 from stillwatch.correlation.conduct import STATISTICS
 from stillwatch.correlation.equal_volumes import EqualVolumes, equal_volumes, spread
 from stillwatch.correlation.finding import Finding
-from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Normality
+from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Moment, Normality
 from stillwatch.correlation.pivot import Pivot, pivot
 from stillwatch.correlation.table import AccountTable, Slots
 
@@ -50,11 +50,11 @@ def tests_of(table: AccountTable, normality: Normality, now_unix_nano: int) -> d
 
 
 def test_lines(
-    table: AccountTable, normality: Normality, campaign_of: Mapping[str, str], now_unix_nano: int, tally: Tally
+    table: AccountTable, normality: Normality, moment: Moment, campaign_of: Mapping[str, str], tally: Tally
 ) -> Iterator[str]:
     known = table.with_at_least(COMPARED_CONVERSATIONS)
     groups = [slots for _, slots in normality.groups(known)]
-    tests = tests_of(table, normality, now_unix_nano)
+    tests = tests_of(table, normality, moment.now_unix_nano)
     owner = np.array([campaign_of.get(table.summary(int(slot)).account, "") for slot in known])
     owner_of = dict(zip(known.tolist(), owner.tolist(), strict=True))
     owners = [np.array([owner_of[slot] for slot in slots.tolist()]) for slots in groups]
@@ -63,7 +63,7 @@ def test_lines(
         honest = [one.p_value for one, mine in zip(found, owners, strict=True) if one and not (mine != "").any()]
         tally.honest.setdefault(name, []).extend(honest)
         if name == "equal_volumes":
-            yield f"        {_dependence(table, normality, now_unix_nano, groups, owners)}"
+            yield f"        {_dependence(table, moment, groups, owners)}"
         yield f"        {name}: {sum(p <= 0.05 for p in honest)} of {len(honest)} honest groups at 0.05" + (
             f", lowest {min(honest):.1e}" if honest else ""
         )
@@ -83,18 +83,13 @@ def test_lines(
             yield f"          {campaign}: {said}" + (f"\n            {own[0][1]}" if own else "")
 
 
-def _dependence(
-    table: AccountTable, normality: Normality, now_unix_nano: int, groups: list[Slots], owners: list[np.ndarray]
-) -> str:
+def _dependence(table: AccountTable, moment: Moment, groups: list[Slots], owners: list[np.ndarray]) -> str:
     """How equal volumes go with evenness of days, over groups that are mostly honest."""
-    moment = normality.now(set(), now_unix_nano)
-    if moment is None:
-        return "conduct: too few accounts"
     column = STATISTICS.index("daily_dispersion")
     pairs = []
     for slots, mine in zip(groups, owners, strict=True):
         known = moment.conduct.scores[slots, column]
-        found = spread(table, slots, now_unix_nano)
+        found = spread(table, slots, moment.now_unix_nano)
         if found is not None and (mine != "").mean() < _FEW and np.isfinite(known).sum() >= _MIN_KNOWN:
             pairs.append((-found.log_sd, float(np.nanmean(known))))
     if len(pairs) < _MIN_KNOWN:

@@ -23,7 +23,7 @@ from stillwatch.correlation.conduct import STATISTICS
 from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.linkage import LinkageIndex
-from stillwatch.correlation.moment import Group, Normality
+from stillwatch.correlation.moment import Group, Moment, Normality
 from stillwatch.correlation.table import AccountTable
 from stillwatch.ports import RawMessage
 from stillwatch.shard import PartitionCore
@@ -72,8 +72,7 @@ def worlds(scenario: Scenario, texts: TextSource, hours: list[int]) -> Iterator[
             waiting = []
 
 
-def lines(hour: int, world: World, attack: set[str], now_unix_nano: int) -> Iterator[str]:
-    moment = world.normality.now(set(), HandoffGraph(Handoffs(), world.table), now_unix_nano)
+def lines(hour: int, world: World, attack: set[str], moment: Moment | None) -> Iterator[str]:
     if moment is None:
         yield f"{hour:>4} h  too few accounts"
         return
@@ -121,9 +120,10 @@ def main() -> None:
     tally = Tally()
     for hour, world in worlds(scenario, texts_of(arguments.texts), [int(h) for h in arguments.hours.split(",")]):
         now = scenario.start_unix_s * 10**9 + hour * _HOUR_NANO
-        print("\n".join(lines(hour, world, set(campaign_of), now)), flush=True)
-        if arguments.tests:
-            print("\n".join(test_lines(world.table, world.normality, campaign_of, now, tally)), flush=True)
+        moment = world.normality.now(set(), HandoffGraph(Handoffs(), world.table), now)
+        print("\n".join(lines(hour, world, set(campaign_of), moment)), flush=True)
+        if arguments.tests and moment is not None:
+            print("\n".join(test_lines(world.table, world.normality, moment, campaign_of, tally)), flush=True)
     print("\n".join(tally.lines()))
 
 
