@@ -33,9 +33,9 @@ class Tally:
 
     def lines(self) -> Iterator[str]:
         for name, p_values in sorted(self.honest.items()):
-            found = np.array(p_values)
+            found = np.array(p_values or [1.0])
             below = ", ".join(f"{(found <= level).sum()} at {level:g}" for level in _LEVELS)
-            yield f"{name}: {len(found)} tests of honest groups, {below}; lowest {found.min():.1e}"
+            yield f"{name}: {len(p_values)} tests of honest groups, {below}; lowest {found.min():.1e}"
 
 
 def tests_of(table: AccountTable, normality: Normality, now_unix_nano: int) -> dict[str, Test]:

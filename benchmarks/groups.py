@@ -124,7 +124,8 @@ def main() -> None:
         print("\n".join(lines(hour, world, set(campaign_of), moment)), flush=True)
         if arguments.tests and moment is not None:
             print("\n".join(test_lines(world.table, world.normality, moment, campaign_of, tally)), flush=True)
-    print("\n".join(tally.lines()))
+    for line in tally.lines():
+        print(line)
 
 
 if __name__ == "__main__":
