@@ -61,13 +61,13 @@ def members_of(
     known_accounts = table.with_at_least(COMPARED_CONVERSATIONS)
     told = set(map(int, known_accounts))
     # Hand-offs with the core lead to accounts that share nothing with it.
-    partners, worth = moment.handoffs.partners(_by_name(core, table))
+    partners, worth = moment.beside.handoffs.partners(_by_name(core, table))
     sharing = [*(links.sharing(key) & told for key in sorted(keys)), set(map(int, partners)) & told]
     slots = _by_name(core.union(*sharing), table)
     core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
     pool = table.counts(core_slots).sum(axis=0)
 
-    handed = np.concatenate([partners, moment.handoffs.among_themselves(core_slots)])
+    handed = np.concatenate([partners, moment.beside.handoffs.among_themselves(core_slots)])
     in_organisation = table.belongs_to_an_organisation()
 
     def witnesses_of(accounts: Slots) -> Witnesses:
