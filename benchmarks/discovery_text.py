@@ -7,9 +7,9 @@ from statistics import median
 from typing import Any, Final
 
 from benchmarks.finding import false_share
-from benchmarks.judged_plots import Line, curves, spread
+from benchmarks.judged_plots import Line, curves
 from benchmarks.judging import seeds_of, table
-from benchmarks.proportions import at_least, at_most, bootstrap
+from benchmarks.proportions import at_least, at_most, bootstrap, bootstraps
 
 Streams = Sequence[Mapping[str, Any]]
 _DAYS: Final = (1, 2, 4, 7)
@@ -31,7 +31,7 @@ def section(variants: Mapping[str, Streams], command: str, drawn: Sequence[str])
     parts = [_HEAD.format(command=command)]
     for title, streams in variants.items():
         parts += _variant(title, streams)
-    words = "Share of campaigns found against days; the band is the smallest and the largest share of any stream:"
+    words = "Share of campaigns found against days, mean over streams; the band is its bootstrap interval over streams, 95 %:"
     parts += [f"{words}\n\n![{words}](pictures/{picture})\n" for picture in drawn]
     return "\n".join(parts)
 
@@ -164,8 +164,8 @@ def _lines(streams: Streams) -> dict[str, Line]:
             [one for one in stream["campaigns"].values() if name in ("all", _dealt(one))] for stream in streams
         ]  # fmt: skip
         per_stream = [[found_within(of, hour / 24) / max(len(of), 1) for hour in hours] for of in kept]
-        middle = [sum(column) / len(streams) for column in zip(*per_stream, strict=True)]
-        out[name.strip("*")] = spread([hour / 24 for hour in hours], per_stream, middle)
+        middle, low, high = zip(*bootstraps(per_stream), strict=True)
+        out[name.strip("*")] = Line(tuple(hour / 24 for hour in hours), middle, low, high)
     return out
 
 

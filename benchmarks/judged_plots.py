@@ -13,7 +13,7 @@ GREY: Final = "#7d7d7d"  # readable on white and on black, where a picture can n
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """``low`` and ``high``: the smallest and the largest over seeds; shares of 1."""
+    """``low`` and ``high``: the spread over seeds, or an interval; shares of 1."""
 
     x: tuple[float, ...]
     y: tuple[float, ...]
@@ -25,7 +25,7 @@ Panels = Mapping[str, Mapping[str, Line]]  # title -> name -> line
 
 
 def curves(rows: Mapping[str, Panels], x_label: str, y_label: str, name: str, *, steps: bool = False) -> str:
-    """SVG: one row of panels for each of ``rows``, all with the same axes; the band is the spread over seeds."""
+    """SVG: one row of panels for each of ``rows``, all with the same axes; the band goes from low to high."""
     columns = max(len(panels) for panels in rows.values())
     figure, axes = plots.canvas(min(2.0 + 2.1 * columns, 9.5), 0.5 + 2.1 * len(rows), len(rows), columns,
                                 sharex=True, sharey=True)  # fmt: skip
@@ -39,10 +39,8 @@ def curves(rows: Mapping[str, Panels], x_label: str, y_label: str, name: str, *,
             axis.set(ylim=(-2, 102))
         for axis in row[len(panels[1]) :]:
             axis.set_visible(False)
-    for axis in axes[-1]:
-        axis.set_xlabel(x_label)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(y_label, fontsize=8)
+    figure.supxlabel(x_label, fontsize=9, color=plots.INK)
+    figure.supylabel(y_label, fontsize=9, color=plots.INK)
     plots.legend(axes[0][len(next(iter(rows.values()))) - 1], loc="center left", bbox_to_anchor=(1.02, 0.5))
     return plots.to_svg(figure, name, GREY)
 

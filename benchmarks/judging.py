@@ -143,9 +143,13 @@ def parser(about: str | None, seeds: int, out: str) -> argparse.ArgumentParser:
 
 def command(module: str) -> str:
     """As it was called, to be repeated; no path of this machine."""
-    words = ["DIR" if word.startswith("/") else word for word in sys.argv[1:] if word != "--only-cached"]
-    if "--texts" in words:
-        words[words.index("--texts") + 1] = "DIR"
+    words = [word for word in sys.argv[1:] if word != "--only-cached"]
+    if "--cache" in words:
+        del words[words.index("--cache") : words.index("--cache") + 2]
+    for option, instead in (("--texts", "DIR"), ("--out", None)):
+        if option in words:
+            at = words.index(option) + 1
+            words[at] = instead or Path(words[at]).name
     return " ".join(["python -m", module, *words])
 
 

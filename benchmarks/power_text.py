@@ -191,11 +191,14 @@ def _prices(
             f"- **Leaving early**: with {cover:.0%} cover and {size} accounts there is no need to within {last} days"
         )
     else:
-        before = max((day for day in found.days if day < seen), default=0)
+        before = max((day for day in found.days if day < seen), default=None)
+        often = before or seen
+        new = math.ceil(_HARVEST_DAYS / often) * accounts_for(cover, per_day)
         lines.append(
             f"- **Leaving early**: with {cover:.0%} cover and {size} accounts it is above after {seen} day(s)"
             + (f" and below after {before}" if before else ", the first day looked at")
-            + f". New accounts every {seen} day(s) are {math.ceil(_HARVEST_DAYS / seen) * accounts_for(cover, per_day):,} for the harvest"
+            + f". New accounts every {often} day(s) are {new:,} for the harvest"
+            + ("" if before else ", and that is not often enough")
         )
     return lines
 

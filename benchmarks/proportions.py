@@ -38,8 +38,15 @@ def bootstrap(values: Sequence[float], confidence: float = 0.95) -> tuple[float,
     >>> bootstrap([0.0, 0.0, 0.0])
     (0.0, 0.0, 0.0)
     """
+    [one] = bootstraps([[value] for value in values], confidence)
+    return one
+
+
+def bootstraps(values: Sequence[Sequence[float]], confidence: float = 0.95) -> list[tuple[float, float, float]]:
+    """The same for each column of a table with one row a stream; streams are drawn whole."""
     known = np.asarray(values, dtype=np.float64)
-    picked = np.random.default_rng(_SEED).integers(len(known), size=(_DRAWS, len(known)))
+    streams = len(known)
+    weights = np.random.default_rng(_SEED).multinomial(streams, np.full(streams, 1 / streams), size=_DRAWS) / streams
     tail = 50 * (1 - confidence)
-    low, high = np.percentile(known[picked].mean(axis=1), [tail, 100 - tail])
-    return float(known.mean()), float(low), float(high)
+    low, high = np.percentile(weights @ known, [tail, 100 - tail], axis=0)
+    return list(zip(known.mean(axis=0).tolist(), low.tolist(), high.tolist(), strict=True))

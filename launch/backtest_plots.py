@@ -21,7 +21,7 @@ from stillwatch.backtest.curves import Split
 ATTACK: Final = "#d55e00"
 HONEST: Final = "#0072b2"
 SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d")
-_INK: Final = "#0a0b0c"  # stands for currentColor until the text is made
+INK: Final = "#0a0b0c"  # stands for currentColor until the text is made
 _SIZE: Final = {"font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "legend.fontsize": 8}
 _MAX_CAMPAIGNS: Final = 6
 _MAX_KINDS: Final = 8
@@ -33,7 +33,7 @@ def to_svg(figure: Figure, name: str, ink: str = "currentColor") -> str:
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(raw, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = raw.getvalue().decode()
-    text = text[text.index("<svg") :].replace(_INK, ink)
+    text = text[text.index("<svg") :].replace(INK, ink)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # As wide as the page, never wider; ids are told apart by the plot's name.
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
@@ -43,19 +43,19 @@ def to_svg(figure: Figure, name: str, ink: str = "currentColor") -> str:
 
 def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:
     """A figure in this page's style and its axes, rows by columns. Sizes in inches."""
-    style: Any = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
+    style: Any = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     with mpl.rc_context(style | _SIZE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **shared)
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25, linewidth=0.5, color=_INK)
+        axis.grid(alpha=0.25, linewidth=0.5, color=INK)
         axis.tick_params(labelsize=8)
     return figure, axes
 
 
 def legend(axis: Any, **where: Any) -> None:
-    axis.legend(frameon=False, labelcolor=_INK, fontsize=8, **where)
+    axis.legend(frameon=False, labelcolor=INK, fontsize=8, **where)
 
 
 def timeline(
@@ -120,7 +120,7 @@ def roc(curves: Mapping[str, Sequence[tuple[float, float]]], honest: int) -> Fig
     axis.set_xscale("log")
     axis.set(xlim=(floor / 2, 1.02), ylim=(0, 102), xlabel=f"share of the {honest:,} honest accounts hit",
              ylabel="attackers found, %")  # fmt: skip
-    axis.axvline(floor, color=_INK, linewidth=0.5, linestyle="--", alpha=0.6)
+    axis.axvline(floor, color=INK, linewidth=0.5, linestyle="--", alpha=0.6)
     if several:  # beside the curves: where they run is not known before
         legend(axis, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
@@ -135,7 +135,7 @@ def calibrations(found: Sequence[Calibration]) -> Figure:
     figure, axes = canvas(2.1 * columns + 0.6, 2.1 * rows + 0.3, rows, columns, sharex=True, sharey=True)
     t = np.linspace(0, 1, BINS + 1)
     for axis, signal in zip(axes.flat, signals, strict=False):
-        axis.plot([0, 1], [0, 1], color=_INK, linewidth=0.5, linestyle="--")
+        axis.plot([0, 1], [0, 1], color=INK, linewidth=0.5, linestyle="--")
         for row in found:
             if row.signal == signal:
                 below = np.concatenate(([0.0], np.cumsum(row.histogram)))
@@ -146,6 +146,6 @@ def calibrations(found: Sequence[Calibration]) -> Figure:
         axis.set_visible(False)
     if signals:
         legend(axes.flat[0], loc="upper left")
-    figure.supxlabel("t", fontsize=8, color=_INK)
-    figure.supylabel("share of honest accounts with p ≤ t", fontsize=8, color=_INK)
+    figure.supxlabel("t", fontsize=8, color=INK)
+    figure.supylabel("share of honest accounts with p ≤ t", fontsize=8, color=INK)
     return figure

@@ -64,6 +64,7 @@ def test_prices_follow_from_the_cells() -> None:
     )
     assert "with 50% cover up to 20 accounts stay below; the harvest is then split over 2,500 campaigns" in price
     assert "it is above after 1 day(s), the first day looked at. New accounts every 1 day(s) are 2,250,000" in price
+    assert "and that is not often enough" in price
     persons = price[price.index("as persons:") :]
     assert "0% is the least share tried that stays below" in persons
     assert "there is no need to within 7 days" in persons
