@@ -50,6 +50,7 @@ def stream(job: Job) -> dict[str, Any]:
         find, acted = findings.finds.get(group.name), evaluation["attack"][group.name]
         campaigns[group.name] = {
             "accounts": acted["accounts"],
+            "cover": group.cover_share,
             "personas": group.personas,
             "linked": group.linked if group.linked != "strong" else f"{group.linked_share:.0%} of accounts",
             "hours": None if find is None else find.hours,

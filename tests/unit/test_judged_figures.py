@@ -107,8 +107,10 @@ def test_the_bootstrap_is_over_streams_and_the_same_every_time() -> None:
 # -- words -------------------------------------------------------------------------------------------------------------
 
 
-def a_stream(seed: int, hours: float | None, false: int = 0) -> dict[str, Any]:
-    one = {"accounts": 20, "personas": False, "linked": "weak", "hours": hours, "requests_per_20": 900.0, "listed": 0.5,
+def a_stream(
+    seed: int, hours: float | None, false: int = 0, *, cover: float = 0.5, linked: str = "weak"
+) -> dict[str, Any]:
+    one = {"accounts": 20, "cover": cover, "personas": False, "linked": linked, "hours": hours, "requests_per_20": 900.0, "listed": 0.5,
            "acted_on": 3}  # fmt: skip
     wrong = [{"true": False, "hours": 1.0, "honest": 3, "attackers": 0}] * false
     right = [] if hours is None else [{"true": True, "hours": hours, "honest": 1, "attackers": 9}]
@@ -123,8 +125,9 @@ def test_whether_the_goal_of_two_days_is_met_is_computed() -> None:
     assert "10 of 10 (100%; at least 74%): **met**" in met
     late = discovery_section({"s, 50% cover": [a_stream(1, 40.0), a_stream(2, 50.0)]}, "c", [])
     assert "1 of 2 (50%; at least 3%): **missed**" in late
-    assert "7 days" in discovery_section({"s, 80% cover": [a_stream(1, 50.0)]}, "c", [])
-    assert "No goal is set" in discovery_section({"s, 90% cover": [a_stream(1, 50.0)]}, "c", [])
+    assert "within 7 days" in discovery_section({"s": [a_stream(1, 50.0, cover=0.8)]}, "c", [])
+    assert "within 7 days" in discovery_section({"s": [a_stream(1, 50.0, linked="none")]}, "c", [])
+    assert "No goal is set" in discovery_section({"s": [a_stream(1, 50.0, cover=0.9)]}, "c", [])
 
 
 def test_the_false_discovery_proportion_is_a_mean_over_streams_and_silence_keeps_no_promise() -> None:
