@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import judging
+from benchmarks import discovery, judging
 from benchmarks.disclosed import Course, halves, together
 from benchmarks.disclosed_text import hours_to, projected
 from benchmarks.discovery import _covered
@@ -247,3 +247,20 @@ def test_whatever_decides_a_result_changes_its_name() -> None:
     others = [a_job(2), a_job(options="x"), a_job(detector="volume"), covered]
     assert len({a_job().key(), *(other.key() for other in others)}) == 5
     assert a_job().key() == a_job().key()
+
+
+def test_the_command_plays_a_stream_and_writes_the_same_document_again_from_what_it_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "docs" / "discovery.md"
+    given = ["--scenario", "configs/scenarios/small.yaml", "--seeds", "1", "--cover", "0.5", "--cache", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["discovery", *given, "--out", str(out)])
+    discovery.main()
+    text = out.read_text(encoding="utf-8")
+    assert "### small, 50% cover" in text
+    assert "| hydra | 12 | 90% of accounts | the relay | 0 of 1 |" in text
+    assert str(tmp_path) not in text
+    assert (out.parent / "pictures" / "discovery-found.svg").read_text(encoding="utf-8").startswith("<svg")
+    monkeypatch.setattr(discovery, "stream", lambda _: pytest.fail("it is kept"))
+    discovery.main()
+    assert out.read_text(encoding="utf-8") == text

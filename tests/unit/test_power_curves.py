@@ -1,11 +1,12 @@
 """Power curves from cells made by hand: rates that can be shown, medians, and prices that follow from the cells."""
 
+from argparse import Namespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.power import COVERS, found_by_campaign, points
+from benchmarks.power import COVERS, cells_of, found_by_campaign, points, worlds
 from benchmarks.power_text import Found, accounts_for, document, pictures, rate_of
 
 
@@ -82,3 +83,13 @@ def test_a_harvest_costs_more_accounts_the_more_cover_there_is() -> None:
 def test_without_the_grid_one_of_the_two_is_varied_at_a_time() -> None:
     assert {cover for cover, size in points(grid=False) if size != 100} == {0.5}
     assert set(points(grid=False)) < set(points(grid=True))
+
+
+def test_detectors_of_a_world_see_the_same_events_and_days_end_with_the_traffic() -> None:
+    chosen = Namespace(days=1, texts=None, detector=["stillwatch", "midas", "fraudar", "entropy", "hst"])
+    jobs = cells_of("configs/scenarios/small.yaml", 0.25, 20, 1, chosen)
+    found = worlds(jobs)
+    assert [cell["detector"] for cell in found] == chosen.detector
+    assert len({cell["events"] for cell in found}) == 1
+    assert {(cell["cover"], cell["accounts"], *cell["days"]) for cell in found} == {(0.25, 20, "1")}
+    assert all(cell["days"]["1"]["hydra"]["0.01"] is None for cell in found), "60 honest accounts can not show 1 in 100"
