@@ -61,11 +61,12 @@ class Job:
         return {row.account: Truth(row.kind, row.campaign) for row in labels(self.scenario)}
 
     def source(self) -> TextSource:
-        return _texts(self.texts)
+        return source_of(self.texts)
 
 
 @lru_cache(maxsize=1)
-def _texts(folder: str | None) -> TextSource:
+def source_of(folder: str | None) -> TextSource:
+    """Read once: thousands of prompts are put in order by likeness."""
     return texts_of(folder)
 
 
@@ -94,8 +95,10 @@ def computed(groups: Sequence[Sequence[Job]], work: Work, arguments: argparse.Na
     """Results of all jobs that are kept in the end. Jobs of one group share one pass over their world; ``work`` is given
     those of a group that are not kept yet, and must be a module's function, as it may run in another process."""
     cache: Path = arguments.cache
-    missing = [[job for job in group if _kept(job, cache) is None] for group in groups]
-    todo = [] if arguments.only_cached else [(work, jobs, cache) for jobs in missing if jobs]
+    # Named before anything runs: what is edited meanwhile is not what made the result.
+    named = [[(job, cache / f"{job.key()}.json") for job in group] for group in groups]
+    missing = [[(job, path) for job, path in group if not path.is_file()] for group in named]
+    todo = [] if arguments.only_cached else [(work, group) for group in missing if group]
     if arguments.processes > 1:
         with ProcessPoolExecutor(arguments.processes) as pool:
             for said in pool.map(_done, todo):
@@ -103,26 +106,21 @@ def computed(groups: Sequence[Sequence[Job]], work: Work, arguments: argparse.Na
     else:
         for one in todo:
             print(_done(one), file=sys.stderr, flush=True)
-    return [found for group in groups for job in group if (found := _kept(job, cache)) is not None]
+    return [json.loads(path.read_text(encoding="utf-8")) for group in named for _, path in group if path.is_file()]
 
 
-def _done(task: tuple[Work, Sequence[Job], Path]) -> str:
-    work, jobs, cache = task
+def _done(task: tuple[Work, Sequence[tuple[Job, Path]]]) -> str:
+    work, named = task
     started = time.perf_counter()
-    for job, found in zip(jobs, work(jobs), strict=True):
-        cache.mkdir(parents=True, exist_ok=True)
-        aside = cache / f".{job.key()}.partial"
+    jobs = [job for job, _ in named]
+    for (_, path), found in zip(named, work(jobs), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.stem}.partial")
         aside.write_text(json.dumps(found, sort_keys=True), encoding="utf-8")
-        aside.replace(cache / f"{job.key()}.json")
+        aside.replace(path)
     names = ", ".join(dict.fromkeys(job.detector for job in jobs))
     where = f"{jobs[0].scenario.name} seed {jobs[0].scenario.seed}"
     return f"{where}, {names}: {time.perf_counter() - started:.0f} s"
-
-
-def _kept(job: Job, cache: Path) -> dict[str, Any] | None:
-    path = cache / f"{job.key()}.json"
-    found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return found
 
 
 # -- the command line and the document -------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ kept. Writes docs/power.md and docs/pictures/power-*.svg.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-from benchmarks.judging import Job, changed, command, computed, loaded, ours, parser, write
+from benchmarks.judging import Job, changed, command, computed, loaded, ours, parser, source_of, write
 from benchmarks.power_text import HEAD, document, pictures
 from benchmarks.thresholds import fingerprinted_once, honest_reference
 from launch.detectors import load_thresholds
@@ -21,7 +22,7 @@ from stillwatch.backtest import Backtest, Detector, Labels, campaigns_of
 from stillwatch.backtest.curves import NO_OPINION, split, threshold_at
 from stillwatch.backtest.ours import NAME
 from stillwatch.rivals import RIVALS
-from stillwatch.rivals.mmd import WindowedMmd
+from stillwatch.rivals.mmd import Sample, WindowedMmd
 from stillwatch.simulator import Scenario, simulate
 from stillwatch.simulator.relay import Campaign
 
@@ -108,8 +109,13 @@ def _detector(job: Job) -> Detector:
         return ours(job.file)
     threshold = load_thresholds().get(job.detector)
     if job.detector == WindowedMmd.name:
-        return WindowedMmd(threshold, honest_reference(job.source()))
+        return WindowedMmd(threshold, _reference(job.texts))
     return RIVALS[job.detector](threshold)
+
+
+@lru_cache(maxsize=1)
+def _reference(texts: str | None) -> Sample:
+    return honest_reference(source_of(texts))
 
 
 def cells_of(file: str, cover: float, size: int, seed: int, arguments: Any) -> list[Job]:
