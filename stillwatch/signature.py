@@ -58,13 +58,13 @@ class Signature:
             out[cell] = count
         return out
 
-    def conduct_scores(self) -> tuple[Vector, Vector]:
-        """(means, spreads); NaN where nothing is known."""
-        return _with_nan(self.conduct), _with_nan(self.spread)
+    def conduct_scores(self, statistics: int) -> tuple[Vector, Vector]:
+        """(means, spreads), so many of each; NaN where nothing is known, as of a statistic that is newer than this."""
+        return _with_nan(self.conduct, statistics), _with_nan(self.spread, statistics)
 
     def fuller(self, other: Signature | None) -> Signature:
-        """Of two of one campaign the one that knows more conversations; of two that know as many, this one. So what was
-        known before a takedown stays until its replacements have said as much."""
+        """Of two of one campaign the one that knows more conversations; of two that know as many, this one. So what is known
+        stays while nothing is new, and after a takedown until as much is known again."""
         return self if other is None or self.conversations >= other.conversations else other
 
     def to_map(self) -> dict[str, Any]:
@@ -82,5 +82,8 @@ def _rounded(values: Vector) -> tuple[float | None, ...]:
     return tuple(round(float(value), 4) if math.isfinite(value) else None for value in values)
 
 
-def _with_nan(values: tuple[float | None, ...]) -> Vector:
-    return np.array([np.nan if value is None else value for value in values])
+def _with_nan(values: tuple[float | None, ...], count: int) -> Vector:
+    out = np.full(count, np.nan)
+    known = [np.nan if value is None else value for value in values[:count]]
+    out[: len(known)] = known
+    return out

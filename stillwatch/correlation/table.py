@@ -153,6 +153,10 @@ class AccountTable:
         """Those that signed up more than 30 days ago, or at a time that nobody told: campaigns sign up afresh."""
         return slots[now_unix_nano / 1e9 - self._created_s[slots] >= SETTLED_AFTER_S]
 
+    def created_s(self, slot: int) -> int:
+        """When it signed up, unix s; 0 where nobody told."""
+        return int(self._created_s[slot])
+
     def belongs_to_an_organisation(self) -> npt.NDArray[np.bool_]:
         """By slot: one of several accounts of an organisation, or of one whose identity was verified as a business."""
         if self._in_organisation is None:
