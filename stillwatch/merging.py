@@ -52,14 +52,16 @@ def age(campaign: OpenCampaign) -> tuple[int, str]:
 
 
 def are_one(older: OpenCampaign, younger: OpenCampaign, cores: tuple[Counts, Counts]) -> bool:
-    """Whether together the topics of their cores (a row an organisation) differ by no more than either's own or than one pool's
-    do, and the two mixtures are one. ``False`` where too little is left of a core to say."""
+    """Whether together the topics of their cores (a row an organisation) differ by no more than those of the more alike of the
+    two, sampling error aside, or than one pool's do, and the two mixtures are one. ``False`` where too little is left to say."""
     alone = [found for core in cores if (found := heterogeneity(core)) is not None]
     together = heterogeneity(np.concatenate(cores))
     if len(alone) < 2 or together is None:
         return False
-    usual = max(*(found.f for found in alone), older.best.floor, younger.best.floor)
-    return together.f <= usual + together.standard_error and likeness(*cores) >= ONE_MIXTURE
+    purer = min(alone, key=lambda found: found.f)
+    usual = max(purer.f, older.best.floor, younger.best.floor)
+    error = float(np.hypot(purer.standard_error, together.standard_error))
+    return together.f <= usual + error and likeness(*cores) >= ONE_MIXTURE
 
 
 def absorb(older: OpenCampaign, younger: OpenCampaign, now_unix_nano: int) -> Campaign | None:
