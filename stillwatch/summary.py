@@ -1,7 +1,7 @@
 """What a shard tells the aggregator of an account: bounded, absolute, and so idempotent.
 
 A summary replaces the earlier one of the same account when it has seen a later request, or more of them by then;
-folding the same summaries in any order, any number of times, gives the same aggregate. About 320 bytes for a day's worth
+folding the same summaries in any order, any number of times, gives the same aggregate. About 350 bytes for a day's worth
 of a light account.
 """
 
