@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks.cells import companions, texts_of
 from benchmarks.thresholds import fingerprinted_once
-from launch.scenarios import load_scenario
+from launch.scenarios import load_scenario, resized
 from launch.settings import load_policy, load_settings
 from stillwatch.backtest import Backtest, Truth, campaigns_of
 from stillwatch.backtest.ours import Stillwatch
@@ -76,10 +76,10 @@ def play(scenario: Scenario, texts: TextSource, *, seed: int) -> Takedown:
     for plain in simulate(scenario, texts, banned=run.refuses):
         run.feed(fingerprinted_once(plain))
     run.finish()
-    return _takedown(run, truth, fresh, sure_at, seed)
+    return taken_down(run, truth, fresh, sure_at, seed)
 
 
-def _takedown(
+def taken_down(
     run: Backtest, truth: Mapping[str, Truth], fresh: set[str], sure_at: Mapping[str, int], seed: int
 ) -> Takedown:
     ledger = run.ledger
@@ -118,9 +118,7 @@ def main() -> None:
     arguments = parser.parse_args()
     texts, found = texts_of(arguments.texts), []
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-        scenario = load_scenario(arguments.scenario, seed)
-        if arguments.days is not None:
-            scenario = scenario.model_copy(update={"days": arguments.days})
+        scenario = resized(load_scenario(arguments.scenario, seed), days=arguments.days)
         started = time.perf_counter()
         one = play(scenario, texts, seed=seed)
         found.append(one)

@@ -124,10 +124,12 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     homogeneity, breadth = campaign.signals[0], campaign.signals[1]
     normal = homogeneity.normal
     f = sum(normal) / 2 if normal is not None else SMALLEST_HONEST_F
+    known = campaign.signature
     best = GroupTest(
         kept=np.array([], dtype=np.int64), tested_accounts=len(campaign.members), f=homogeneity.value, normal_f=normal,
         p_value=float(10 ** -(homogeneity.surprise or 0.0)), e_value=campaign.e_value, breadth=breadth.value,
-        concentration=concentration_of(f), floor=MAX_RELATIVE_F * max(normal[0] if normal is not None else f, 0.0),
+        concentration=known.concentration if known is not None else concentration_of(f),
+        floor=MAX_RELATIVE_F * max(normal[0] if normal is not None else f, 0.0),
     )  # fmt: skip
     core = frozenset(member.account for member in campaign.members if member.confidence >= SURE)
     keys = tuple((view, value) for view, _, value in (text.partition("=") for text in campaign.linkage))

@@ -1,7 +1,7 @@
 """A campaign's life: found, acted on, asleep, awake again, merged into another. Its history is kept, bounded.
 
 A campaign is never deleted: its accounts are revoked and fall silent, and whoever runs it comes back with new ones. It
-does not split either (docs/adr/0012).
+does not split either (docs/adr/0016).
 """
 
 from __future__ import annotations
