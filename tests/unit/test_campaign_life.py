@@ -77,7 +77,7 @@ def test_what_was_done_stands_in_its_history_once() -> None:
     (campaign,) = core.campaigns()
     for _ in range(3):
         core.acted(campaign.id, "throttle")
-    core.acted(campaign.id, "revoke")
+        core.acted(campaign.id, "revoke")
     assert events_of(core.campaigns()[0])[2:] == ["acted on", "acted on"]
 
 
