@@ -14,8 +14,6 @@ from typing import Final
 import numpy as np
 
 from stillwatch.campaigns import OpenCampaign, describe, recalled
-from stillwatch.correlation.attribution import IDENTITIES, members_of
-from stillwatch.correlation.conduct import STATISTICS
 from stillwatch.correlation.docket import Docket
 from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
@@ -28,16 +26,14 @@ from stillwatch.correlation.verify import GroupTest, examine_group
 from stillwatch.extraction import Vector
 from stillwatch.life import noted
 from stillwatch.merging import ONE_MIXTURE, absorb, age, are_one, overlaps, that_share_accounts
+from stillwatch.recognition import recognise
 from stillwatch.settings import DetectionSettings
-from stillwatch.signature import Signature
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign
 
 # A found group that overlaps with a known campaign needs no discovery of its own: only evidence that 1 in 100 groups would
 # show by chance.
 _MORE_OF_THE_SAME: Final = 100.0
-_FOLLOWED: Final = 3  # accounts of a campaign that a value needs before it leads to others
-_MOST, _NEARLY_ALL = 0.5, 0.9  # and their share of those who have it
 # Hand-offs between two groups from which on they are one relay's: one can be chance.
 _ONE_RELAY: Final = 2
 _MS_NANO: Final = 1_000_000
@@ -162,18 +158,6 @@ class AggregatorCore:
                 known.follow(key)
         self._find_members(known, moment)
 
-    def _follow(self, campaign: OpenCampaign) -> None:
-        """Values lead to more members where most of their accounts are the campaign's already; what people copy from an
-        example where nearly all are. After some generations of replacements half of those with a popular SDK's defaults can be
-        the campaign's, and the other half are its bystanders."""
-        mine = set(map(int, self._slots(campaign.core | campaign.sure)))
-        values = {key for slot in mine for key in self.table.summary(slot).links}
-        for key in sorted(values):
-            sharing = self._links.sharing(key)
-            most = _MOST if key[0] in IDENTITIES else _NEARLY_ALL
-            if len(sharing & mine) >= max(_FOLLOWED, most * len(sharing)):
-                campaign.follow(key)
-
     def _first_seen_under(self, key: Key, accounts: frozenset[str]) -> OpenCampaign | None:
         """The campaign that this value opened, if any of these accounts are its own, or nobody is any longer."""
         known = self._campaigns.get(_campaign_id(key))
@@ -227,37 +211,13 @@ class AggregatorCore:
             del self._campaigns[one.id]
 
     def _slots(self, accounts: frozenset[str]) -> Slots:
-        """By name; without those that were evicted."""
-        found = (self.table.slot(account) for account in sorted(accounts))
-        return np.array([slot for slot in found if slot is not None], dtype=np.int64)
+        return self.table.slots(accounts)
 
     def _accounts(self, slots: Slots) -> frozenset[str]:
         return frozenset(self.table.summary(int(slot)).account for slot in slots)
 
     def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
-        self._follow(campaign)
-        campaign.signature = self._signature(campaign, moment)
-        found = members_of(
-            campaign.core, campaign.keys, campaign.best.concentration, self.table, self._links, moment,
-            campaign.signature, campaign.detected_at_unix_nano,
-        )  # fmt: skip
-        campaign.found_members(found, self.table)
-
-    def _signature(self, campaign: OpenCampaign, moment: Moment) -> Signature | None:
-        """Of the core as it is known now, or as it was when more of it was known. Accounts that have fallen silent say what
-        they asked, and no longer how they behave: their volume sinks from day to day."""
-        known, slots = campaign.signature, self._slots(campaign.core)
-        if not len(slots):
-            return known
-        seen = np.array([self.table.summary(int(slot)).last_seen_unix_nano for slot in slots])
-        sending = slots[seen >= moment.now_unix_nano - _DAY_NANO]
-        means, spread = moment.conduct.profile(sending)
-        if known is not None and not np.isfinite(means).any():
-            means, spread = known.conduct_scores(len(STATISTICS))
-        now = Signature.of(
-            self.table.counts(slots).sum(axis=0), len(slots), campaign.best.concentration, means, spread
-        )  # fmt: skip
-        return now if known is None else known.fuller(now)
+        recognise(campaign, self.table, self._links, moment)
 
     def _demand(self, moment: Moment) -> Vector:
         """What honest people ask about, shares by topic cell; without a campaign that was found only now."""

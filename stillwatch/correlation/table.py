@@ -7,7 +7,7 @@ that has been silent for longest makes room.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -117,6 +117,11 @@ class AccountTable:
 
     def slot(self, account: str) -> int | None:
         return self._slot_of.get(account)
+
+    def slots(self, accounts: Iterable[str]) -> Slots:
+        """By name; without those that were evicted."""
+        found = (self.slot(account) for account in sorted(accounts))
+        return np.array([slot for slot in found if slot is not None], dtype=np.int64)
 
     def summary(self, slot: int) -> AccountSummary:
         found = self._summaries[slot]
