@@ -1,7 +1,8 @@
 """What groups show, honest ones and a campaign's: `python -m benchmarks.groups [SCENARIO] [--seed N] [--texts DIR]`.
 
 The figures of docs/adr/0011. Of all groups that share a value at some hours of a scenario: how much honest ones differ in
-content and conduct, how pure the best single value and the best block are, and where the campaign's groups stand.
+content and conduct, how pure the best single value and the best block are, and where the campaign's groups stand. With
+`--tests` also what the tests of equal volumes and pivots say of each (:mod:`benchmarks.group_tests`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.cells import texts_of
+from benchmarks.group_tests import Tally, test_lines
 from benchmarks.thresholds import fingerprinted_once
 from launch.scenarios import load_scenario
 from launch.settings import load_settings
@@ -21,7 +23,7 @@ from stillwatch.correlation.conduct import STATISTICS
 from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.linkage import LinkageIndex
-from stillwatch.correlation.moment import Group, Normality
+from stillwatch.correlation.moment import Group, Moment, Normality
 from stillwatch.correlation.table import AccountTable
 from stillwatch.ports import RawMessage
 from stillwatch.shard import PartitionCore
@@ -70,8 +72,7 @@ def worlds(scenario: Scenario, texts: TextSource, hours: list[int]) -> Iterator[
             waiting = []
 
 
-def lines(hour: int, world: World, attack: set[str], now_unix_nano: int) -> Iterator[str]:
-    moment = world.normality.now(set(), HandoffGraph(Handoffs(), world.table), now_unix_nano)
+def lines(hour: int, world: World, attack: set[str], moment: Moment | None) -> Iterator[str]:
     if moment is None:
         yield f"{hour:>4} h  too few accounts"
         return
@@ -112,11 +113,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=501)
     parser.add_argument("--texts", help="folder of *.jsonl.gz with real prompts; else the built-in grammar")
     parser.add_argument("--hours", default="15,24,48,96,168", help="since the beginning, with commas")
+    parser.add_argument("--tests", action="store_true", help="of equal volumes and pivots")
     arguments = parser.parse_args()
     scenario = load_scenario(arguments.scenario, arguments.seed)
-    attack = {row.account for row in labels(scenario) if row.kind == "attack"}
+    campaign_of = {row.account: row.campaign for row in labels(scenario) if row.kind == "attack"}
+    tally = Tally()
     for hour, world in worlds(scenario, texts_of(arguments.texts), [int(h) for h in arguments.hours.split(",")]):
-        print("\n".join(lines(hour, world, attack, scenario.start_unix_s * 10**9 + hour * _HOUR_NANO)), flush=True)
+        now = scenario.start_unix_s * 10**9 + hour * _HOUR_NANO
+        moment = world.normality.now(set(), HandoffGraph(Handoffs(), world.table), now)
+        print("\n".join(lines(hour, world, set(campaign_of), moment)), flush=True)
+        if arguments.tests and moment is not None:
+            print("\n".join(test_lines(world.table, world.normality, moment, campaign_of, tally)), flush=True)
+    for line in tally.lines():
+        print(line)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from stillwatch.backtest.curves import Split
 ATTACK: Final = "#d55e00"
 HONEST: Final = "#0072b2"
 SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d")
-_INK: Final = "#0a0b0c"  # stands for currentColor until the text is made
+INK: Final = "#0a0b0c"  # stands for currentColor until the text is made
 _SIZE: Final = {"font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9, "legend.fontsize": 8}
 _MAX_CAMPAIGNS: Final = 6
 _MAX_KINDS: Final = 8
@@ -33,7 +33,7 @@ def to_svg(figure: Figure, name: str, ink: str = "currentColor") -> str:
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(raw, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = raw.getvalue().decode()
-    text = text[text.index("<svg") :].replace(_INK, ink)
+    text = text[text.index("<svg") :].replace(INK, ink)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # As wide as the page, never wider; ids are told apart by the plot's name.
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
@@ -41,20 +41,21 @@ def to_svg(figure: Figure, name: str, ink: str = "currentColor") -> str:
     return re.sub(r"(url\(#|xlink:href=\"#)", rf"\g<1>{name}-", text)
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:
-    style: Any = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
+def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:
+    """A figure in this page's style and its axes, rows by columns. Sizes in inches."""
+    style: Any = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
     with mpl.rc_context(style | _SIZE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **shared)
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.25, linewidth=0.5, color=_INK)
+        axis.grid(alpha=0.25, linewidth=0.5, color=INK)
         axis.tick_params(labelsize=8)
     return figure, axes
 
 
-def _legend(axis: Any, **where: Any) -> None:
-    axis.legend(frameon=False, labelcolor=_INK, fontsize=8, **where)
+def legend(axis: Any, **where: Any) -> None:
+    axis.legend(frameon=False, labelcolor=INK, fontsize=8, **where)
 
 
 def timeline(
@@ -63,7 +64,7 @@ def timeline(
 ) -> Figure:  # fmt: skip
     """Per campaign: ``acted`` hours of first actions; ``requests`` rows of (hour, requests, those before action)."""
     names = sorted(accounts)[:_MAX_CAMPAIGNS]
-    figure, axes = _figure(8.0, 3.2, 1, 2)
+    figure, axes = canvas(8.0, 3.2, 1, 2)
     left, right = axes[0]
     for name, colour in zip(names, SERIES[1:], strict=False):
         hours = sorted(acted.get(name, ()))
@@ -79,8 +80,8 @@ def timeline(
     left.set(xlabel="hours", ylabel="%", ylim=(0, 102))
     right.set_title("its requests, cumulative", fontsize=9)
     right.set(xlabel="hours", ylim=(0, None))
-    _legend(left, loc="upper left")
-    _legend(right, loc="upper left")
+    legend(left, loc="upper left")
+    legend(right, loc="upper left")
     return figure
 
 
@@ -94,7 +95,7 @@ def distributions(scores: Split) -> Figure:
     everything = np.concatenate(finite) if finite else np.array([])
     low, high = (float(everything.min()), float(everything.max())) if len(everything) else (0.0, 1.0)
     edges = np.linspace(low, high if high > low else low + 1, 41)
-    figure, axes = _figure(8.0, 0.4 + 0.75 * max(len(shown), 1), max(len(shown), 1), 1, sharex=True)
+    figure, axes = canvas(8.0, 0.4 + 0.75 * max(len(shown), 1), max(len(shown), 1), 1, sharex=True)
     for axis, (kind, values), known in zip(axes[:, 0], shown.items(), finite, strict=False):
         colour = ATTACK if kind == "attack" else HONEST
         if len(known):
@@ -110,7 +111,7 @@ def distributions(scores: Split) -> Figure:
 def roc(curves: Mapping[str, Sequence[tuple[float, float]]], honest: int) -> Figure:
     """``honest`` accounts: false positive rates below one of them can not be seen, and the axis ends there."""
     several = len(curves) > 1
-    figure, axes = _figure(6.6 if several else 4.6, 3.2)
+    figure, axes = canvas(6.6 if several else 4.6, 3.2)
     axis = axes[0, 0]
     floor = 1 / max(honest, 1)
     for (name, points), colour in zip(curves.items(), SERIES[1:] + SERIES[:1], strict=False):
@@ -119,9 +120,9 @@ def roc(curves: Mapping[str, Sequence[tuple[float, float]]], honest: int) -> Fig
     axis.set_xscale("log")
     axis.set(xlim=(floor / 2, 1.02), ylim=(0, 102), xlabel=f"share of the {honest:,} honest accounts hit",
              ylabel="attackers found, %")  # fmt: skip
-    axis.axvline(floor, color=_INK, linewidth=0.5, linestyle="--", alpha=0.6)
+    axis.axvline(floor, color=INK, linewidth=0.5, linestyle="--", alpha=0.6)
     if several:  # beside the curves: where they run is not known before
-        _legend(axis, loc="center left", bbox_to_anchor=(1.02, 0.5))
+        legend(axis, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 
@@ -131,10 +132,10 @@ def calibrations(found: Sequence[Calibration]) -> Figure:
     kinds = sorted({row.kind for row in found})
     columns = min(len(signals), 4) or 1
     rows = -(-len(signals) // columns) or 1
-    figure, axes = _figure(2.1 * columns + 0.6, 2.1 * rows + 0.3, rows, columns, sharex=True, sharey=True)
+    figure, axes = canvas(2.1 * columns + 0.6, 2.1 * rows + 0.3, rows, columns, sharex=True, sharey=True)
     t = np.linspace(0, 1, BINS + 1)
     for axis, signal in zip(axes.flat, signals, strict=False):
-        axis.plot([0, 1], [0, 1], color=_INK, linewidth=0.5, linestyle="--")
+        axis.plot([0, 1], [0, 1], color=INK, linewidth=0.5, linestyle="--")
         for row in found:
             if row.signal == signal:
                 below = np.concatenate(([0.0], np.cumsum(row.histogram)))
@@ -144,7 +145,7 @@ def calibrations(found: Sequence[Calibration]) -> Figure:
     for axis in list(axes.flat)[len(signals) :]:
         axis.set_visible(False)
     if signals:
-        _legend(axes.flat[0], loc="upper left")
-    figure.supxlabel("t", fontsize=8, color=_INK)
-    figure.supylabel("share of honest accounts with p ≤ t", fontsize=8, color=_INK)
+        legend(axes.flat[0], loc="upper left")
+    figure.supxlabel("t", fontsize=8, color=INK)
+    figure.supylabel("share of honest accounts with p ≤ t", fontsize=8, color=INK)
     return figure

@@ -119,8 +119,8 @@ class AggregatorCore:
 
     def _examine(self, key: Key, slots: Slots, moment: Moment) -> tuple[float, GroupTest | None]:
         """(weighted e-value, test)."""
-        handoffs = moment.handoffs.finding(slots, proposed_here=key[0] == HANDOFF)
-        found = examine_group(self.table, slots, self.table.kin(slots), moment, handoffs, self._settings)
+        beside = moment.beside.findings(slots, proposed_by_handoffs=key[0] == HANDOFF)
+        found = examine_group(self.table, slots, self.table.kin(slots), moment, beside, self._settings)
         return self._docket.weigh(key, found.e_value if found is not None else None), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
@@ -174,7 +174,7 @@ class AggregatorCore:
     def _one_relay_with(self, slots: Slots, moment: Moment) -> OpenCampaign | None:
         """The known campaign with whose accounts these had the most hand-offs, if more than one."""
         found = [
-            (moment.handoffs.between(slots, self._slots(campaign.core | campaign.sure)), campaign)
+            (moment.beside.handoffs.between(slots, self._slots(campaign.core | campaign.sure)), campaign)
             for campaign in self._open()
         ]
         most, campaign = max(found, key=lambda one: one[0], default=(0, None))

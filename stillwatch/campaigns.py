@@ -235,7 +235,7 @@ def _signals(campaign: OpenCampaign, extraction: Extraction) -> tuple[Signal, ..
             f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job covers few",
         ),
         *behaviour,
-        *(() if best.handoffs is None else (best.handoffs.signal(),)),
+        *(finding.signal() for finding in best.beside),
         Signal(
             "capability_coverage", float(len(extraction.capabilities)), None, None, extraction.sentence,
         ),

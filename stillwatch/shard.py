@@ -30,7 +30,7 @@ from stillwatch.summary import AccountSummary, summarise
 from stillwatch.verdict import AccountScore
 from stillwatch.wire import Undecoded, decode_label, decode_message
 
-_FORMAT: Final = 4
+_FORMAT: Final = 5
 _MAX_CONTEXTS: Final = 128  # OpenTelemetry's default limit of links to a span
 
 

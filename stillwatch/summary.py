@@ -17,7 +17,7 @@ from stillwatch.errors import SnapshotIncompatible
 from stillwatch.signals import daily_dispersion, inter_arrival, quiet_hours
 from stillwatch.verdict import AccountScore
 
-_FORMAT = 5
+_FORMAT = 6
 _MAX_COUNT = 2**32 - 1  # five bytes each at most
 _NO_COHORT = Cohort()  # these signals need none
 
@@ -49,6 +49,7 @@ class AccountSummary:
     begun: tuple[tuple[int, int], ...] = ()
     failed: tuple[tuple[int, int], ...] = ()
     failures: int = 0
+    models: tuple[tuple[int, int], ...] = ()  # (hash of a model's name, first use in unix s), the latest few
 
 
 def summarise(state: AccountState, partition: int, evidence: float | None = None) -> AccountSummary:
@@ -77,6 +78,7 @@ def summarise(state: AccountState, partition: int, evidence: float | None = None
         begun=tuple(state.begun),
         failed=tuple(state.failed),
         failures=state.profile.errors,
+        models=tuple(sorted(state.models.items())),
     )
 
 

@@ -31,6 +31,7 @@ MAX_PACKED_BYTES: Final = 4_096
 _DAY_NANO: Final = 86_400 * 1_000_000_000
 _HOUR_NANO: Final = 3_600 * 1_000_000_000
 _MS_NANO: Final = 1_000_000
+_SECOND_NANO: Final = 1_000_000_000
 _VALUES_PER_VIEW: Final = 3
 _MAX_NAME_CHARS: Final = 64
 # Longer values are kept as their hash: they are opaque tokens anyway, and the state is bounded.
@@ -49,6 +50,8 @@ _NEARLY_SAME_BITS: Final = 8
 # Conversations this far apart seldom belong to one sitting.
 _FAR: Final = _LAST_OPENINGS
 _SILENT_DAYS_COUNTED: Final = 14
+# By first use, the latest: who uses two by turns and takes up a third has all of them here.
+MAX_MODELS: Final = 3
 # Of one request. No model has a context of so many; what claims more must not make a sum that 64 bits can not hold.
 _MAX_TOKENS: Final = 2**31
 
@@ -57,7 +60,8 @@ _HARVEST_MARKERS: Final = frozenset({"asks_reasoning", "asks_structured"})
 _CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 _PACKED: Final = (
     "organisation", "verification", "created_unix", "tier", "label", "first_seen_unix_nano", "last_seen_unix_nano",
-    "era", "day", "day_events", "taught", "open_conversations", "last_openings", "begun", "failed", "links", "memory",
+    "era", "day", "day_events", "taught", "open_conversations", "last_openings", "begun", "failed", "links", "models",
+    "memory",
 )  # fmt: skip
 
 _LATEST: Final = (
@@ -94,6 +98,7 @@ class AccountState:
         self.begun: list[Call] = []  # the last that began a conversation here, also one that goes on from elsewhere
         self.failed: list[Call] = []  # the last that failed in a way that invites another try
         self.links: dict[str, dict[str, int]] = {}
+        self.models: dict[int, int] = {}  # hash of the name → first use, unix s
         self.memory: dict[str, list[float]] = {}  # of signals that keep numbers of their own
         self.profile = Profile()
         self.former: bytes | None = None  # the part of the profile that is older than this era, packed
@@ -117,6 +122,8 @@ class AccountState:
             profile.output_log_sum += math.log(tokens)
         if get("error.type") is not None or (get("http.response.status_code") or 0) >= 400:  # type: ignore[operator]
             profile.errors += 1
+        elif (model := get("gen_ai.request.model")) is not None:
+            self._model(crc32(model.encode()), now // _SECOND_NANO)  # type: ignore[union-attr]
         self._identity(get)
         self._parameters(get)
         if fingerprint is not None:
@@ -148,6 +155,14 @@ class AccountState:
             self.last_seen_unix_nano = now
         elif now < self.first_seen_unix_nano:
             self.first_seen_unix_nano = now
+
+    def _model(self, model: int, now_s: int) -> None:
+        """When it was first used; of more than ``MAX_MODELS`` those taken up last. Failed calls do not count: a name that
+        the platform does not have is no model."""
+        if now_s < self.models.get(model, now_s + 1):
+            self.models[model] = now_s
+            if len(self.models) > MAX_MODELS:
+                del self.models[min(self.models, key=lambda known: (self.models[known], known))]
 
     def _identity(self, get: Any) -> None:
         organisation, tier = get("stillwatch.org.id"), get("stillwatch.account.tier")
@@ -264,6 +279,8 @@ class AccountState:
         for view, values in other.links.items():
             for value in sorted(values):
                 bump(self.links.setdefault(view, {}), value, _VALUES_PER_VIEW)
+        for model in sorted(other.models):
+            self._model(model, other.models[model])
         for name in _LATEST:
             setattr(self, name, getattr(parts[1] if later is other else self, name))
 

@@ -3,14 +3,14 @@
 The core has passed a group test; whoever else shares a value under which a group passed is a candidate. Sharing a
 popular client or tool with a campaign makes nobody one: broad people are as broad as a pool, and topics alone can not
 tell them apart. A candidate's own topics, conduct and signals decide, weighed as they tell this core from honest accounts
-(``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's. A hand-off with the
+(``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's but for a rest. A hand-off with the
 core is worth what chance leaves of it (``handoff_graph``), and having none says nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,9 @@ IDENTITIES: Final = ("payment", "signup", "address")
 # Below this, an account is not worth listing: the list is what a reviewer reads before anyone acts.
 _MIN_LISTED_CONFIDENCE: Final = 0.2
 _HONEST_QUANTILE: Final = 0.99
+# Nats that are left at that quantile: of two normal laws, half a standard deviation apart, the likelihood ratio there is e^1.0,
+# and more of those further apart (of three standard deviations e^2.5).
+_AT_QUANTILE: Final = 1.0
 _MAX_OUTSIDE: Final = 20_000
 _MIN_SETTLED: Final = 100  # to compare with settled accounts only
 _MAX_HONEST: Final = 2_000  # the quantile needs no more
@@ -64,11 +67,9 @@ def members_of(
     known_accounts = table.with_at_least(COMPARED_CONVERSATIONS)
     told = set(map(int, known_accounts))
     by_key = {key: links.sharing(key) & told for key in sorted(keys)}
-    # The core is one more: what its accounts share may be two values at once (``blocks``).
     # Hand-offs with the core lead to accounts that share nothing with it.
-    partners, worth = moment.handoffs.partners(_by_name(core, table))
-    narrower = _narrower(by_key, table, found_unix_nano)
-    sharing = [*by_key.values(), core & told, set(map(int, partners)) & told, *narrower]
+    partners, worth = moment.beside.handoffs.partners(_by_name(core, table))
+    sharing = [*by_key.values(), set(map(int, partners)) & told]
     slots = _by_name(core.union(*sharing), table)
     core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
     pool = table.counts(core_slots).sum(axis=0)
@@ -78,7 +79,7 @@ def members_of(
         gone, (before, spread_before) = np.isnan(means), signature.conduct_scores(len(means))
         means, spread = np.where(gone, before, means), np.where(gone, spread_before, spread)
 
-    handed = np.concatenate([partners, moment.handoffs.among_themselves(core_slots)])
+    handed = np.concatenate([partners, moment.beside.handoffs.among_themselves(core_slots)])
     in_organisation = table.belongs_to_an_organisation()
 
     def witnesses_of(accounts: Slots) -> Witnesses:
@@ -90,6 +91,9 @@ def members_of(
 
     witnesses, is_core = witnesses_of(slots), table.among(slots, core_slots)
     ratio = np.zeros(len(slots))
+    rarest = _rarest(slots, sharing)
+    # The core is one more: what its accounts share may be two values at once (``blocks``).
+    sharing += [core & told, *_narrower(by_key, table, found_unix_nano)]
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
@@ -108,8 +112,12 @@ def members_of(
             weigh = fitted(witnesses[known_core], of_like)
             honest = weigh(of_like[~table.among(like, slots)][-_MAX_HONEST:])
             known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
-            ratio[mine] = weigh(witnesses[mine]) - max(known, 0.0) + worth * table.among(slots[mine], handed)
-            wrong[mine] = false_share(ratio[mine], weigh(of_like) - max(known, 0.0), 1.0 if affiliated else 0.5)
+            shift = _AT_QUANTILE - max(known, 0.0)
+            ratio[mine] = weigh(witnesses[mine]) + shift + worth * table.among(slots[mine], handed)
+            against = weigh(of_like) + shift
+            for part in np.unique(rarest[mine]):
+                some = mine & (rarest == part)
+                wrong[some] = false_share(ratio[some], against, 1.0 if affiliated else 0.5)
     prior = np.zeros(len(slots))
     for shared in sharing:
         index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
@@ -135,6 +143,16 @@ def _narrower(by_key: Mapping[Key, set[int]], table: AccountTable, found_unix_na
         return [twice]
     since_s = found_unix_nano // 1_000_000_000
     return [twice, *({slot for slot in sharing if table.created_s(slot) >= since_s} for sharing in identities.values())]
+
+
+def _rarest(slots: Slots, sharing: Sequence[Collection[int]]) -> Slots:
+    """For each candidate, which of the sets it is in has fewest accounts: its part for the bound on false members. Parts are
+    made by what is shared alone, so the bound holds in each and in all; a popular client's hundreds of bystanders
+    do not count against a card that only a campaign has."""
+    out = np.full(len(slots), len(sharing))
+    for part in sorted(range(len(sharing)), key=lambda part: (-len(sharing[part]), part)):
+        out[np.isin(slots, np.fromiter(sharing[part], dtype=np.int64, count=len(sharing[part])))] = part
+    return out
 
 
 def false_share(candidates: Vector, outside: Vector, unseen: float = 0.5) -> Vector:

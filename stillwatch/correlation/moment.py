@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from stillwatch.correlation.beside_content import BesideContent
 from stillwatch.correlation.blocks import blocks
 from stillwatch.correlation.conduct import Conduct
 from stillwatch.correlation.group_null import GroupNull
@@ -45,7 +46,7 @@ class Moment:
     population: Population
     conduct: Conduct
     content: GroupNull | None
-    handoffs: HandoffGraph
+    beside: BesideContent
     now_unix_nano: int
 
 
@@ -72,12 +73,13 @@ class Normality:
         groups = self._distinct(self.groups(honest))
         units = [table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups]
         conduct.learn(units)
+        beside = BesideContent(table, handoffs, honest, [slots for _, slots in groups], now_unix_nano)
         ordinary = [
             group
             for group, scores in zip(groups, units, strict=True)
             if (found := conduct.group(scores)) is None or found.p_value > _SUSPECT
         ]
-        return Moment(population, conduct, self._content(ordinary, population), handoffs, now_unix_nano)
+        return Moment(population, conduct, self._content(ordinary, population), beside, now_unix_nano)
 
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from stillwatch.account.state import MAX_MODELS
 from stillwatch.correlation.homogeneity import Counts
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.fingerprint import CELLS
@@ -23,6 +24,7 @@ from stillwatch.summary import AccountSummary
 PROPOSE, TEST = 0, 1
 Slots = npt.NDArray[np.int64]
 _DAY_NANO: Final = 86_400_000_000_000
+NEVER_S: Final = 2**62  # later than any time
 # A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
 MAX_SHARE: Final = 0.2
 _SEVERAL: Final = 3  # accounts: two may be a person's work and private ones
@@ -36,7 +38,8 @@ def _age(summary: AccountSummary) -> tuple[int, int]:
 
 # One value or row an account, by slot.
 _COLUMNS: Final = (
-    "_cells", "_conduct", "_conversations", "_created_s", "_evidence", "_unit", "_verified", "_window_from",
+    "_cells", "_conduct", "_conversations", "_created_s", "_evidence", "_first_use_s", "_models", "_seen_s", "_unit",
+    "_verified", "_window_from",
 )  # fmt: skip
 
 
@@ -54,6 +57,9 @@ class AccountTable:
         self._verified = np.zeros(64, dtype=np.bool_)
         self._created_s = np.zeros(64, dtype=np.int64)
         self._evidence = np.zeros(64)
+        self._models = np.zeros((64, MAX_MODELS), dtype=np.uint32)  # hashes; unused places have no first use
+        self._first_use_s = np.full((64, MAX_MODELS), NEVER_S)
+        self._seen_s = np.zeros((64, 2), dtype=np.int64)  # first and last request
         self._by_name: Slots | None = None  # both until the next change
         self._in_organisation: npt.NDArray[np.bool_] | None = None
         self.evicted = 0
@@ -88,6 +94,10 @@ class AccountTable:
         self._evidence[slot] = np.nan if summary.evidence is None else summary.evidence
         self._created_s[slot] = summary.created_unix or 0
         self._window_from[slot] = summary.window_from_unix_nano
+        self._seen_s[slot] = summary.first_seen_unix_nano // 10**9, summary.last_seen_unix_nano // 10**9
+        self._first_use_s[slot] = NEVER_S
+        for place, (model, first_s) in enumerate(summary.models[:MAX_MODELS]):
+            self._models[slot, place], self._first_use_s[slot, place] = model, first_s
         # Account tokens and organisation ids can not be told apart, so their names must not meet.
         unit = f"o {summary.organisation}" if summary.organisation else f"a {summary.account}"
         belongs = (
@@ -202,6 +212,21 @@ class AccountTable:
         volume = np.log1p(self._conversations[:used] / days)
         quiet, rest = np.sqrt(self._conduct[:used, 0]), self._conduct[:used, 1:]
         return np.column_stack([quiet, rest, volume]), self._conversations[:used]
+
+    def volumes_of_units(
+        self, slots: Slots, now_unix_nano: int
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(conversations, days in which they were counted), one a unit; of an account younger than a day, a day."""
+        units = self.units(slots)
+        count = int(units.max(initial=-1)) + 1
+        conversations, days = np.zeros(count), np.ones(count)
+        np.add.at(conversations, units, self._conversations[slots])
+        np.maximum.at(days, units, (now_unix_nano - self._window_from[slots]) / _DAY_NANO)
+        return conversations, days
+
+    def first_uses(self, slots: Slots) -> tuple[npt.NDArray[np.uint32], Slots, Slots]:
+        """(hashes of models, their first uses with ``NEVER_S`` for unused places, first and last request), in unix s."""
+        return self._models[slots], self._first_use_s[slots], self._seen_s[slots]
 
     def conversations(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return self._conversations[slots]

@@ -9,10 +9,11 @@
    mixture worst are dropped. The other half tests what is left. Honest sets are trimmed in the same way; if one that
    keeps as many accounts comes out as low, this evidence is void: trimming must not manufacture a discovery. The two
    e-values are averaged.
-4. Conduct: do they behave in time as no honest group does (``conduct``)? What people ask about does not depend on when they
-   ask, so this evidence multiplies with that of content. But machines that honest strangers run behave like machines too:
-   it counts only where content supports it (F below a half of honest accounts', and low among honest groups). Alone it
-   counts, up to a bound, where all send far more than people do.
+4. Beside content: do they behave in time as no honest group does (``conduct``), and what do hand-offs, their own evidence, their
+   volumes and a release say (``beside_content``)? What people ask about does not depend on when they ask, so the mean of
+   this evidence multiplies with that of content. But machines that honest strangers run behave like machines too:
+   it counts only where content supports it (F below a half of honest accounts', and low among honest groups). Alone, up
+   to a bound, count hand-offs, and conduct where all send far more than people do.
 5. A group that covers few topics is a product with one job, or a class with one assignment, and one whose accounts differ
    in what they ask as honest ones do is no pool: their evidence is void.
 """
@@ -25,10 +26,12 @@ from typing import Final
 import numpy as np
 from scipy.special import stdtr
 
+from stillwatch.correlation.beside_content import TESTS
 from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.evidence import e_from_p
 from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.group_null import GroupNull
+from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
 from stillwatch.correlation.membership import concentration_of, log_likelihood_ratio, people_log_likelihood
 from stillwatch.correlation.moment import MIN_RELATIVE_BREADTH, Moment
@@ -41,8 +44,9 @@ from stillwatch.settings import DetectionSettings
 MAX_RELATIVE_F: Final = 0.15
 # With half of cover traffic a quarter of people's F is left; teams in one trade have a half.
 MILD_RELATIVE_F: Final = 0.5
-# Content supports what conduct says when it would do so by chance in one honest group of twenty.
-_SUPPORT: Final = 0.05
+# Content supports what else is known when it would do so by chance in one honest group of seven. A campaign's F is nothing at
+# all, and yet honest groups differ so much that 1 in 20 is hardly ever reached in two days.
+_SUPPORT: Final = 0.15
 # Colleagues come as low as that: what a mild floor can say is capped, it lets conduct speak.
 _MAX_SUPPORT_E: Final = 20.0
 # How much honest groups differ is not known before some were seen: until then content can support, and prove nothing.
@@ -80,17 +84,22 @@ class GroupTest:
     void: str | None = None
     conduct: GroupConduct | None = None
     supported: float = 0.0
-    handoffs: Finding | None = None
+    beside: tuple[Finding, ...] = ()
 
     def set_aside(self, why: str) -> GroupTest:
         return replace(self, e_value=min(self.e_value, 1.0), supported=min(self.supported, 1.0), void=why)
 
 
 def examine_group(
-    table: AccountTable, slots: Slots, kin: Slots, moment: Moment, handoffs: Finding | None, settings: DetectionSettings
+    table: AccountTable,
+    slots: Slots,
+    kin: Slots,
+    moment: Moment,
+    beside: tuple[Finding, ...],
+    settings: DetectionSettings,
 ) -> GroupTest | None:
-    """``kin``: accounts that share with the group what most of it shares; ``handoffs``: of its accounts. ``None`` when too little is known of the group,
-    or when it is fewer organisations than a group needs."""
+    """``kin``: accounts that share with the group what most of it shares; ``beside``: what the tests beside content found of it.
+    ``None`` when too little is known of the group, or when it is fewer organisations than a group needs."""
     population, conduct, content = moment.population, moment.conduct, moment.content
     units = table.mean_by_unit(slots, conduct.scores[slots])
     whole = heterogeneity(table.counts_of_units(slots))
@@ -98,7 +107,6 @@ def examine_group(
         return None
     behaved = conduct.group(units)
     e_conduct = behaved.e_value if behaved is not None else 1.0
-    e_handoffs = e_from_p(handoffs.p_value) if handoffs is not None else 1.0
     honest = honest_beside(table, slots, kin, population, settings.min_null_accounts)
     if honest is not None and honest.f <= 0:
         honest = None  # as few, or as much alike, as nobody is: nothing can be below it
@@ -115,10 +123,11 @@ def examine_group(
         p_kept = _alike(tested, floor, content) if tested is not whole else 1.0
         p_support = _alike(whole, MILD_RELATIVE_F * usual_f, content)
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    told = (e_conduct + e_handoffs) / 2  # however they depend on each other
+    e_beside = {one.name: e_from_p(one.p_value) for one in beside}
+    told = (e_conduct + sum(e_beside.values()) + TESTS - len(e_beside)) / (1 + TESTS)
     both = min(e_from_p(p_support), _MAX_SUPPORT_E) * told if p_support <= _SUPPORT else 0.0
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME
-    alone = min(max(e_conduct if blunt else 0.0, e_handoffs if handoffs is not None else 0.0) / 2, MAX_ALONE_E)
+    alone = min(max(e_conduct if blunt else 0.0, e_beside.get(HANDOFF, 0.0)) / 2, MAX_ALONE_E)
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
         kept, shown, p_value = _behaving_alike(table, slots, moment), whole, p_support
@@ -128,7 +137,7 @@ def examine_group(
         # Each of the three would do; their mean is evidence however they depend on each other.
         e_value=(alike + both + alone) / 3, concentration=concentration, floor=floor,
         breadth=min(1 / max(shown.same_topic, 1e-9) / population.effective_topics, 1.0), conduct=behaved,
-        supported=(alike + both) / 3, handoffs=handoffs,
+        supported=(alike + both) / 3, beside=beside,
     )  # fmt: skip
     if out.e_value < _STRONG:
         return out
@@ -169,7 +178,7 @@ def _alike(found: Heterogeneity, below: float, content: GroupNull | None) -> flo
 def _behaving_alike(table: AccountTable, slots: Slots, moment: Moment) -> Slots:
     """Those of a group with hand-offs, and those whose own conduct is not an honest account's: half a standard deviation and
     more. Keys of a product or a gateway that share the value behave like that by nature: they are members at best, no core."""
-    handed = table.among(slots, moment.handoffs.accounts)
+    handed = table.among(slots, moment.beside.handoffs.accounts)
     if handed.sum() >= _MIN_KEPT:
         return slots[handed]
     alike = slots[handed | (np.nan_to_num(moment.conduct.scores[slots, -1], nan=-1.0) > 0.5)]

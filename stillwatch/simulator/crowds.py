@@ -130,6 +130,9 @@ class Agents(Group):
     requests_per_day_median: PerDay = 20.0
     turns_mean: TurnsMean = 6.0
     pause_median_s: Annotated[float, Field(gt=0)] = 20.0
+    # An update of the tool takes all of its users to a new model within so many hours of its release; without: they go
+    # over when they get around to it.
+    update_within_h: Annotated[float, Field(ge=0, le=720)] | None = None
 
     def roster(self, world: World) -> list[Identity]:
         client = popular_agent(world.market)
@@ -138,7 +141,15 @@ class Agents(Group):
             rng = self.stream(world, index, "identity")
             tier: Tier = "developer" if rng.random() < 0.7 else "plus"
             person = individual(world, rng, self.name, index, self.label, tier, signed_up(world, rng))
-            out.append(replace(person, client=client, habits=habits(rng, client), system=system_prompt(rng, client)))
+            update_s = None
+            if self.update_within_h is not None:
+                update_s = self.stream(world, index, "update").random() * self.update_within_h * 3_600.0
+            out.append(
+                replace(
+                    person, client=client, habits=habits(rng, client), system=system_prompt(rng, client),
+                    adopts_after_s=update_s,
+                )
+            )  # fmt: skip
         return out
 
     def traffic(self, world: World, texts: TextSource) -> list[Iterator[Traced]]:

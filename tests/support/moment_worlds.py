@@ -42,8 +42,8 @@ class World:
 
     def examined(self, prefix: str, moment: Moment | None = None) -> GroupTest:
         slots, moment = self.slots(prefix), moment or self.moment()
-        handoffs = moment.handoffs.finding(slots, proposed_here=False)
-        found = examine_group(self.table, slots, self.table.kin(slots), moment, handoffs, SETTINGS)
+        beside = moment.beside.findings(slots, proposed_by_handoffs=False)
+        found = examine_group(self.table, slots, self.table.kin(slots), moment, beside, SETTINGS)
         assert found is not None
         return found
 

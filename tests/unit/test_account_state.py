@@ -15,7 +15,8 @@ from stillwatch.event import RequestEvent
 from stillwatch.fingerprint import event_fingerprint
 from stillwatch.signals import MEMORIES
 
-DAY = 86_400 * 10**9
+HOUR = 3_600 * 10**9
+DAY = 24 * HOUR
 # The start of an era of 14 days, so that tests say where in it they are.
 ERA = T0 - T0 % (14 * DAY)
 
@@ -204,3 +205,50 @@ def test_rarefaction_is_hypergeometric(largest: int) -> None:
     n = sum(counts)
     exact = sum(1 - math.comb(n - count, sample) / math.comb(n, sample) for count in counts)
     assert topics.rarefied(sample) == pytest.approx(exact, abs=2e-3)
+
+
+def using(at: int, model: str, **attributes: object) -> RequestEvent:
+    return asked(at, at, "x", **{"gen_ai.request.model": model, **attributes})
+
+
+def first_uses(state: AccountState) -> list[int]:
+    return sorted(first_s - ERA // 10**9 for first_s in state.models.values())
+
+
+def test_of_each_model_the_first_use_is_known() -> None:
+    hours = [(0, "old"), (5, "new"), (6, "old"), (7, "new")]
+    state = observed(*(using(ERA + hour * HOUR, model) for hour, model in hours))
+    assert first_uses(state) == [0, 5 * 3_600]
+
+
+def test_a_first_use_that_is_told_late_counts() -> None:
+    state = observed(using(ERA + 9 * HOUR, "new"), using(ERA + 2 * HOUR, "new"))
+    assert first_uses(state) == [2 * 3_600]
+
+
+def test_a_model_that_the_platform_refused_was_not_used() -> None:
+    state = observed(using(ERA, "no-such-model", **{"http.response.status_code": 404}))
+    assert state.models == {}
+
+
+def test_of_many_models_those_taken_up_last_are_kept() -> None:
+    state = observed(*(using(ERA + n * HOUR, f"model-{n}") for n in range(6)))
+    assert first_uses(state) == [3 * 3_600, 4 * 3_600, 5 * 3_600]
+
+
+def test_who_uses_models_by_turns_has_used_each_since_the_first_time() -> None:
+    state = observed(*(using(ERA + n * HOUR, f"model-{n % 3}") for n in range(60)))
+    assert first_uses(state) == [0, 3_600, 2 * 3_600]
+
+
+def test_first_uses_merge_and_are_packed() -> None:
+    events = [using(ERA + n * HOUR, f"model-{n // 5}") for n in range(15)]
+    whole, even, odd = observed(*events), observed(*events[::2]), observed(*events[1::2])
+    even.merge(odd)
+    assert even.models == whole.models
+    assert AccountState.unpack("a", whole.pack()).models == whole.models
+
+
+def test_a_model_is_used_since_its_first_use_when_eras_have_passed() -> None:
+    state = observed(using(ERA, "old"), using(ERA + 50 * DAY, "old"))
+    assert first_uses(state) == [0]

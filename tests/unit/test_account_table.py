@@ -9,7 +9,7 @@ from factories import HOUR, T0, a_summary, an_event, topic_counts
 
 from stillwatch.account import AccountState
 from stillwatch.correlation.linkage import LinkageIndex
-from stillwatch.correlation.table import AccountTable
+from stillwatch.correlation.table import NEVER_S, AccountTable
 from stillwatch.fingerprint import CELLS, fingerprint
 from stillwatch.summary import AccountSummary, summarise
 
@@ -93,3 +93,20 @@ def test_nobody_is_kin_of_an_empty_group_and_a_popular_value_makes_none() -> Non
     table = a_table(*(a_summary(f"a{n}", some(), (("client", "popular"),)) for n in range(20)))
     assert table.kin(np.array([], dtype=np.int64)).tolist() == []
     assert table.kin(np.arange(3)).tolist() == []
+
+
+def test_first_uses_of_models_are_the_latest_summarys() -> None:
+    summary = replace(a_summary("a", some()), models=((7, 100), (9, 200)))
+    table = a_table(summary)
+    table.put(replace(summary, models=((9, 200),), last_seen_unix_nano=T0 + HOUR))
+    models, first_s, seen_s = table.first_uses(np.array([0]))
+    assert (int(models[0, 0]), int(first_s[0, 0]), int(first_s[0, 1])) == (9, 200, NEVER_S)
+    assert seen_s.tolist() == [[T0 // 10**9, (T0 + HOUR) // 10**9]]
+
+
+def test_an_organisations_volume_is_that_of_all_its_keys() -> None:
+    keys = [a_summary(f"key-{n}", some(20), organisation="acme") for n in range(3)]
+    alone = replace(a_summary("z", some(20)), window_from_unix_nano=T0 - 4 * DAY)
+    table = a_table(*(replace(key, window_from_unix_nano=T0 - 2 * DAY) for key in keys), alone)
+    conversations, days = table.volumes_of_units(np.arange(4), T0)
+    assert sorted(zip(conversations.tolist(), days.tolist(), strict=True)) == [(20.0, 4.0), (60.0, 2.0)]

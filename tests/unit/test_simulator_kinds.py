@@ -179,6 +179,18 @@ def test_people_come_back_to_what_they_asked_about() -> None:
     assert repeated(0.4) > repeated(0.0) + 0.1
 
 
+def test_an_update_takes_the_users_of_a_tool_to_a_new_model_on_one_day() -> None:
+    groups = [{"kind": "agents", "name": "users", "count": 60, "update_within_h": 12}]
+    scenario = from_map({"name": "x", "days": 3, "release_at_h": 24, "groups": groups})
+    models: dict[bool, set[object]] = {True: set(), False: set()}
+    for traced in trace(scenario, TEXTS):
+        at_h = (traced.event.time_unix_nano - START_NANO) / DAY_NANO * 24
+        if at_h < 24 or at_h > 36:
+            models[at_h > 36].add(traced.event.attributes["gen_ai.request.model"])
+    assert models[True] == {"example-large-2"}
+    assert "example-large-2" not in models[False]
+
+
 def test_everybody_uses_a_new_model_some_day_and_a_campaign_at_once() -> None:
     groups = [
         {"kind": "people", "name": "people", "count": 300},

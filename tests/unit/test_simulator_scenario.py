@@ -76,7 +76,7 @@ def test_every_scenario_in_the_repository_is_good(path: Path) -> None:
     rows = labels(scenario.scaled(0.02) if path.stem == "disclosed" else scenario)
     assert len({row.account for row in rows}) == len(rows)
     assert {row.kind for row in rows} >= {"user", "team", "saas"}
-    assert any(row.kind == "attack" for row in rows) is (path.stem != "honest-hard")
+    assert any(row.kind == "attack" for row in rows) is (not path.stem.startswith("honest-"))
 
 
 @pytest.mark.parametrize("name", ["standard-nocover", "standard-cover50", "standard-cover80", "standard-cover90"])
