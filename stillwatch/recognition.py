@@ -37,7 +37,12 @@ def recognise(campaign: OpenCampaign, table: AccountTable, links: LinkageIndex, 
 
     found = members(campaign.core)
     taught = frozenset(one.account for one in found if one.confidence >= _TEACHES and _is_new(one, campaign, table))
-    campaign.found_members(members(campaign.core | taught) if taught - campaign.core else found, table)
+    if taught - campaign.core:
+        # It says nothing of accounts that were there before: for them the core decides as ever.
+        again = [one for one in members(campaign.core | taught) if _is_new(one, campaign, table)]
+        both = [*again, *(one for one in found if not _is_new(one, campaign, table))]
+        found = tuple(sorted(both, key=lambda one: (-one.confidence, one.account)))
+    campaign.found_members(found, table)
 
 
 def _follow(campaign: OpenCampaign, table: AccountTable, links: LinkageIndex) -> None:

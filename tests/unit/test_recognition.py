@@ -105,3 +105,18 @@ def test_the_signature_is_the_cores_and_stays_when_its_accounts_fall_silent() ->
     assert silent is not None
     recognise(campaign, world.table, world.links, silent)
     assert campaign.signature == known
+
+
+def test_what_replacements_taught_changes_nothing_for_accounts_that_were_there_before() -> None:
+    world, campaign, fresh, _ = after_a_takedown(1)
+    for summary in fresh[:20]:
+        world.table.put(replace(summary, created_unix=FOUND_S - DAY_S, events=summary.events + 1))
+    moment = world.moment()
+    by_core = members_of(
+        campaign.core, campaign.keys, 10.0, world.table, world.links, moment, None, campaign.detected_at_unix_nano
+    )
+    recognise(campaign, world.table, world.links, moment)
+    before = {s.account for s in fresh[:20]}
+    assert [one for one in campaign.members if one.account in before] == [
+        one for one in by_core if one.account in before
+    ]
