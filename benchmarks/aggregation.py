@@ -58,7 +58,7 @@ def _summary(
     return AccountSummary(
         account=account, partition=0, events=2 * conversations, conversations=conversations, tokens=700 * conversations,
         first_seen_unix_nano=_NOW - 4 * _DAY_NANO, last_seen_unix_nano=_NOW, organisation=None, verification=None,
-        label=None, capabilities=0xFFFF, links=links, cells=(first, second), conduct=conduct,
+        label=None, capabilities=(12,) * 24, links=links, cells=(first, second), conduct=conduct,
         window_from_unix_nano=_NOW - 4 * _DAY_NANO, created_unix=_NOW // 10**9 - age_days * 86_400,
     )  # fmt: skip
 

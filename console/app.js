@@ -10,7 +10,7 @@ const PERIOD_MS = 2_000;
 const RATE_POINTS = 60;
 const $ = (id) => document.getElementById(id);
 
-const known = { status: null, campaigns: null, revocations: null, members: new Map(), account: null, answeredAt: 0, skewMs: 0 };
+const known = { status: null, campaigns: null, revocations: null, details: new Map(), account: null, answeredAt: 0, skewMs: 0 };
 const rate = { now: null, history: [], last: null };
 const problems = new Map(); // feed → why it has no news
 
@@ -28,7 +28,7 @@ const FEEDS = {
   campaigns: async () => {
     known.campaigns = (await ask('v1/campaigns?limit=50')).campaigns;
     const open = [...document.querySelectorAll('details[data-campaign][open]')];
-    await Promise.all(open.map((node) => loadMembers(node.dataset.campaign)));
+    await Promise.all(open.map((node) => loadDetail(node.dataset.campaign)));
   },
   revocations: async () => { known.revocations = (await ask('v1/revocations?limit=200')).revocations; },
   account: async () => {
@@ -84,12 +84,12 @@ function draw() {
 
 function drawRoom({ status, campaigns, revocations }) {
   const failing = [...problems.values()];
-  document.title = `${campaigns?.length ? `(${campaigns.length}) ` : ''}Stillwatch${status ? ` ${status.deployment}` : ''}`;
+  document.title = `${campaigns?.length ? `(${views.open(campaigns).length}) ` : ''}Stillwatch${status ? ` ${status.deployment}` : ''}`;
   show($('banner'), stale() || !status ? silence(failing) : views.banner(status, campaigns, failing));
   show($('deployment'), status ? `${status.deployment} · ${status.version}` : '');
   show($('tiles'), status ? views.tiles(status, rate) : []);
-  show($('campaigns'), list(campaigns, 'campaigns', nothing, (item) => views.campaign(item, known.members.get(item.id), now())));
-  show($('campaigns-note'), campaigns?.length ? `${plural(campaigns.length, 'open one', 'open ones')}, newest first` : '');
+  show($('campaigns'), list(campaigns, 'campaigns', nothing, (item) => views.campaign(item, known.details.get(item.id), now())));
+  show($('campaigns-note'), campaigns?.length ? `${plural(views.open(campaigns).length, 'open one', 'open ones')}, newest first` : '');
   const shown = revocations?.filter((item) => $('ended').checked || !ENDED.has(item.state));
   shown?.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)); // stable: newest first within
   show($('revocations'), list(shown, 'revocations', () => 'Nobody is held back.', (item) => views.revocation(item, now())));
@@ -127,8 +127,8 @@ function tick() {
   if (stale() !== document.body.classList.contains('stale')) draw();
 }
 
-async function loadMembers(id) {
-  known.members.set(id, (await ask(`v1/campaigns/${encodeURIComponent(id)}?members=500`)).members);
+async function loadDetail(id) {
+  known.details.set(id, await ask(`v1/campaigns/${encodeURIComponent(id)}?members=500`));
 }
 
 async function look(token) {
@@ -146,7 +146,7 @@ async function look(token) {
 function lock(why) {
   forget();
   Object.assign(known, { status: null, campaigns: null, revocations: null, answeredAt: 0, account: null });
-  known.members.clear();
+  known.details.clear();
   problems.clear();
   show($('account'));
   $('door-problem').textContent = why ?? '';

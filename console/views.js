@@ -20,10 +20,14 @@ function headline(status, campaigns, failing) {
   const acted = status.revocations_active;
   const held = acted ? `${plural(acted, 'account or organisation is', 'accounts or organisations are')} acted on` : 'nobody is acted on';
   if (!campaigns) return ['', 'Ready. Asking for campaigns…'];
-  if (!campaigns.length) return ['good', `Quiet: no campaign is open, ${held}.`];
+  const count = open(campaigns).length;
+  if (!count) return ['good', `Quiet: no campaign is open, ${held}.`];
   const shadow = status.mode === 'shadow' ? ' The policy is in shadow: it records, people act.' : '';
-  return ['warn', `${plural(campaigns.length, 'campaign is', 'campaigns are')} open, ${held}.${shadow}`];
+  return ['warn', `${plural(count, 'campaign is', 'campaigns are')} open, ${held}.${shadow}`];
 }
+
+/** Without those that became a part of another one. */
+export const open = (campaigns) => campaigns.filter((item) => item.state !== 'merged');
 
 export function tiles(status, rate) {
   const on = status.enforcement === 'on';
@@ -49,12 +53,14 @@ function tile(title, big, small, foot, extra) {
     h('div', { class: 'foot' }, h('span', { class: 'quiet' }, foot), extra));
 }
 
-export function campaign(found, members, nowMs) {
+export function campaign(found, detail, nowMs) {
   const age = span((nowMs - Date.parse(found.detected)) / 1000);
   return h('article', { class: 'card campaign', 'data-key': found.id, id: found.id },
     h('header', {}, h('h3', { class: 'id' }, found.id), badge(found.action, ACTION[found.action]),
+      found.state !== 'awake' && badge('asleep', found.state),
       h('span', { class: 'quiet', title: utc(found.detected) }, `found ${age} ago`), h('span', { class: 'push' }),
       h('button', { type: 'button', class: 'small', 'data-do': 'act', 'data-kind': 'campaign', 'data-target': found.id }, 'Act on members…')),
+    found.merged_into && h('p', { class: 'note' }, 'Proved to be a part of ', h('a', { class: 'id', href: `#${found.merged_into}` }, found.merged_into)),
     h('dl', { class: 'facts' },
       fact('accounts', whole(found.account_count)), fact('requests leaked', short(found.requests)),
       fact('tokens leaked', short(found.tokens)),
@@ -63,8 +69,25 @@ export function campaign(found, members, nowMs) {
     evidence(found.signals),
     found.linkage.length > 0 && h('p', { class: 'quiet' }, `Linked by ${found.linkage.map(name).join(', ')}`),
     h('details', { 'data-campaign': found.id },
-      h('summary', {}, `Members (${whole(found.account_count)})`), members ? memberTable(members) : h('p', { class: 'quiet' }, 'Loading…')));
+      h('summary', {}, `What it took, its history, and its members (${whole(found.account_count)})`),
+      detail ? [detail.extraction && extraction(detail.extraction), history(detail.history), memberTable(detail.members)] : h('p', { class: 'quiet' }, 'Loading…')));
 }
+
+/** How much was taken, so that the response can be in proportion. */
+function extraction(found) {
+  const share = (part) => `${(100 * part).toFixed(part > 0.99 && part < 1 ? 2 : 0)} %`;
+  const most = found.capabilities.slice(0, 6).map((item) => `${item.name} ${share(item.share)}`).join(', ');
+  return h('dl', { class: 'pairs' },
+    pair('In all, at least', `${plural(found.requests, 'request')}, ${short(found.tokens)} tokens`),
+    pair('In the last 24 h', `${plural(found.requests_last_day, 'request')}, ${short(found.tokens_last_day)} tokens`),
+    pair('Capabilities', `${plural(found.capabilities.length, 'kind')} of task${most && `; of its requests: ${most}`}`),
+    pair('Topics covered', `${share(found.topics_covered)} of what honest people ask, weighted by how often they do`),
+    found.completeness !== null && pair('Completeness', `${share(found.completeness)} of its next conversations would be on topics it has had`),
+    pair('What this can not say', h('span', { class: 'quiet' }, found.limits)));
+}
+
+const history = (rows) => h('ul', { class: 'history' }, rows.map(([at, what, detail]) => h('li', { 'data-key': `${at} ${what} ${detail}` },
+  h('span', { class: 'quiet' }, utc(at * 1000)), ` ${what}`, detail && h('span', { class: 'quiet' }, ` ${detail}`))));
 
 const fact = (label, text) => h('div', {}, h('dt', {}, label), h('dd', {}, text));
 

@@ -27,14 +27,14 @@ LABELS_IN_FLIGHT: Final = 64
 async def get_campaigns(
     ctx: Ctx, key: ReadsCampaigns, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
 ) -> CampaignsOut:
-    """Without members: GET a campaign for these."""
+    """Without members: GET a campaign for these. Those that sleep or were merged are among them."""
     found = await ctx.ports.campaigns.campaigns()
     return CampaignsOut(campaigns=[CampaignSummary(**CampaignSummary.fields_of(item)) for item in found[:limit]])
 
 
 @router.get(
     "/v1/campaigns/{campaign}",
-    summary="Members with their confidence, evidence, growth, requests and tokens leaked",
+    summary="Members with their confidence, evidence, growth, history, and how much was extracted",
     responses=problems(401, 403, 404, 422, 503),
 )
 async def get_campaign(
@@ -45,7 +45,7 @@ async def get_campaign(
 ) -> CampaignOut:
     found = await ctx.ports.campaigns.campaign(campaign)
     surest = sorted(found.members, key=lambda member: (-member.confidence, -member.requests, member.account))
-    return CampaignOut(**CampaignSummary.fields_of(found), members=tuple(surest[:members]))
+    return CampaignOut.of(found, tuple(surest[:members]))
 
 
 @router.post(

@@ -12,6 +12,9 @@ from pydantic import BaseModel, Field
 from serve.board import State
 from serve.problems import FieldError
 from stillwatch.event import Rejected
+from stillwatch.extraction import Extraction
+from stillwatch.life import History
+from stillwatch.life import State as LifeState
 from stillwatch.ports import AccountView, AggregatorStatus, ShardStatus
 from stillwatch.revocation import Enforcement, Revocation, TargetKind
 from stillwatch.revocation import State as RevocationState
@@ -163,6 +166,10 @@ class AccountOut(BaseModel):
 
 class CampaignSummary(BaseModel):
     id: str
+    state: LifeState = Field(
+        description="`asleep`: its members have sent nothing for days; `merged`: see `merged_into`"
+    )
+    merged_into: str | None = Field(description="The older campaign that this one proved to be a part of")
     detected: datetime
     updated: datetime
     action: Action
@@ -177,15 +184,63 @@ class CampaignSummary(BaseModel):
     @classmethod
     def fields_of(cls, found: Campaign) -> dict[str, Any]:
         return {
-            "id": found.id, "detected": moment(found.detected_at_unix_nano / 1e9),
+            "id": found.id, "state": found.state, "merged_into": found.merged_into, "detected": moment(found.detected_at_unix_nano / 1e9),
             "updated": moment(found.updated_at_unix_nano / 1e9), "action": found.action,
             "account_count": len(found.members), "requests": found.requests, "tokens": found.tokens,
             "e_value": found.e_value, "linkage": found.linkage, "signals": found.signals, "growth": found.growth,
         }  # fmt: skip
 
 
+class CapabilityOut(BaseModel):
+    name: str
+    requests: int
+    share: float = Field(description="0..1 of the campaign's requests; a request can be for up to three capabilities")
+
+
+class ExtractionOut(BaseModel):
+    """How much was taken, so that the response can be in proportion."""
+
+    requests: int = Field(description="In all, at least: also what the accounts' own states have forgotten since")
+    tokens: int
+    requests_last_day: int = Field(description="In the last 24 hours of event time, the running hour included")
+    tokens_last_day: int
+    capabilities: list[CapabilityOut] = Field(description="Most asked for first")
+    topics_covered: float = Field(
+        description="0..1: share of what honest people ask, weighted by demand, that it has asked about at least once"
+    )
+    completeness: float | None = Field(
+        description="0..1: the chance that its next conversation is on a topic it has had before (Good-Turing)"
+    )
+    conversations: int = Field(description="That `topics_covered` and `completeness` rest on")
+    limits: str = Field(description="What these figures can not say")
+
+    @classmethod
+    def of(cls, found: Extraction) -> ExtractionOut:
+        most = sorted(found.capabilities, key=lambda item: (-item[1], item[0]))
+        return cls(
+            requests=found.requests, tokens=found.tokens, requests_last_day=found.requests_last_day,
+            tokens_last_day=found.tokens_last_day, topics_covered=found.topics_covered,
+            completeness=found.completeness, conversations=found.conversations, limits=found.limits,
+            capabilities=[
+                CapabilityOut(name=name, requests=count, share=round(count / max(found.asked, 1), 4))
+                for name, count in most
+            ],
+        )  # fmt: skip
+
+
 class CampaignOut(CampaignSummary):
     members: tuple[Member, ...] = Field(description="Surest first, at most `members` of them")
+    extraction: ExtractionOut | None = Field(description="null for a campaign of a version that had no such meter")
+    history: History = Field(description="Rows of unix seconds, what happened, detail; oldest first, at most 100")
+    absorbed: tuple[str, ...] = Field(description="Younger campaigns that proved to be parts of this one")
+
+    @classmethod
+    def of(cls, found: Campaign, members: tuple[Member, ...]) -> CampaignOut:
+        extraction = None if found.extraction is None else ExtractionOut.of(found.extraction)
+        return cls(
+            **cls.fields_of(found), members=members, extraction=extraction, history=found.history,
+            absorbed=found.absorbed,
+        )  # fmt: skip
 
 
 class CampaignsOut(BaseModel):

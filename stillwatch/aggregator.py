@@ -14,27 +14,26 @@ from typing import Final
 import numpy as np
 
 from stillwatch.campaigns import OpenCampaign, describe, recalled
-from stillwatch.correlation.attribution import members_of
 from stillwatch.correlation.docket import Docket
 from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.homogeneity import heterogeneity, likeness
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Group, Moment, Normality
-from stillwatch.correlation.nulls import Slots
+from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import GroupTest, examine_group
+from stillwatch.extraction import Vector
+from stillwatch.life import noted
+from stillwatch.merging import ONE_MIXTURE, absorb, age, are_one, overlaps, that_share_accounts
+from stillwatch.recognition import recognise
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign
 
-# A found group with this much overlap with a known campaign is the same campaign seen from another side, and needs no
-# discovery of its own: only evidence that 1 in 100 groups would show by chance.
-_SAME_CAMPAIGN: Final = 1 / 3
+# A found group that overlaps with a known campaign needs no discovery of its own: only evidence that 1 in 100 groups would
+# show by chance.
 _MORE_OF_THE_SAME: Final = 100.0
-# Of two mixtures that are one the likeness is 1, known to some hundredths from some hundreds of conversations.
-_ONE_MIXTURE: Final = 0.8
-_FOLLOWED: Final = 3  # accounts of a campaign that a value needs before it leads to others
 # Hand-offs between two groups from which on they are one relay's: one can be chance.
 _ONE_RELAY: Final = 2
 _MS_NANO: Final = 1_000_000
@@ -87,7 +86,8 @@ class AggregatorCore:
                 self._judge(key, slots, evidence, found, moment)
         current = {key for key, _ in groups}  # blocks and what hand-offs connect are values of no account
         self._docket.forget(lambda key: key in current or bool(self._links.sharing(key)))
-        return [changed for campaign in self._campaigns.values() if (changed := self._refresh(campaign, moment))]
+        merged, demand = self._merge(), self._demand(moment)
+        return merged + [changed for campaign in self._open() if (changed := self._refresh(campaign, moment, demand))]
 
     @property
     def tests(self) -> int:
@@ -97,6 +97,11 @@ class AggregatorCore:
     @property
     def _era(self) -> int:
         return self.last_seen_unix_nano // (self._settings.era_days * _DAY_NANO)
+
+    def _open(self) -> list[OpenCampaign]:
+        """Oldest first; without those that were merged into others."""
+        found = [one for one in self._campaigns.values() if one.merged_into is None]
+        return sorted(found, key=age)
 
     def _campaigners(self) -> set[int]:
         """Known campaigns do not define what is normal."""
@@ -120,17 +125,18 @@ class AggregatorCore:
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
         accounts = self._accounts(found.kept)
-        known = next((c for c in self._campaigns.values() if _overlaps(accounts, c.core | c.sure)), None)
+        known = next((c for c in self._open() if overlaps(accounts, c.core | c.sure)), None)
         if known is not None:
             known.add_evidence(found, accounts, evidence)
             self._extend(known, key, slots, moment)
             return
-        if not self._docket.is_discovery(key, evidence, (one.strongest for one in self._campaigns.values())):
+        if not self._docket.is_discovery(key, evidence, (one.strongest for one in self._open())):
             return
         known = self._one_relay_with(found.kept, moment) or self._one_pool_with(accounts, found.floor)
         known = known or self._first_seen_under(key, accounts)
-        if known is None and len(self._campaigns) < self._settings.max_campaigns:
+        if known is None and len(self._open()) < self._settings.max_campaigns:
             known = OpenCampaign(self._new_id(key), self.last_seen_unix_nano, found)
+            known.history = noted((), self.last_seen_unix_nano, "found", f"under {'='.join(key)}")
             self._campaigns[known.id] = known
         if known is not None:
             self._docket.settle(key)
@@ -152,18 +158,11 @@ class AggregatorCore:
                 known.follow(key)
         self._find_members(known, moment)
 
-    def _follow(self, campaign: OpenCampaign) -> None:
-        """Values lead to more members where most of their accounts are the campaign's already."""
-        mine = set(map(int, self._slots(campaign.core | campaign.sure)))
-        values = {key for slot in mine for key in self.table.summary(slot).links}
-        for key in sorted(values):
-            sharing = self._links.sharing(key)
-            if len(sharing & mine) >= max(_FOLLOWED, len(sharing) / 2):
-                campaign.follow(key)
-
     def _first_seen_under(self, key: Key, accounts: frozenset[str]) -> OpenCampaign | None:
         """The campaign that this value opened, if any of these accounts are its own, or nobody is any longer."""
         known = self._campaigns.get(_campaign_id(key))
+        while known is not None and known.merged_into is not None:
+            known = self._campaigns.get(known.merged_into)
         mine = known.core | known.probable if known is not None else frozenset()
         return known if not mine or mine & accounts else None
 
@@ -176,7 +175,7 @@ class AggregatorCore:
         """The known campaign with whose accounts these had the most hand-offs, if more than one."""
         found = [
             (moment.beside.handoffs.between(slots, self._slots(campaign.core | campaign.sure)), campaign)
-            for campaign in self._campaigns.values()
+            for campaign in self._open()
         ]
         most, campaign = max(found, key=lambda one: one[0], default=(0, None))
         return campaign if most >= _ONE_RELAY else None
@@ -185,30 +184,53 @@ class AggregatorCore:
         """The known campaign whose core and these accounts come out as fed from one pool: together their topics differ by
         nothing, and the two mixtures are one. F alone would not say it: of two broad pools together it is small, too."""
         counts = self.table.counts_of_units(self._slots(accounts))
-        for campaign in self._campaigns.values():
+        for campaign in self._open():
             core = self.table.counts_of_units(self._slots(campaign.core))
             together = heterogeneity(np.concatenate([counts, core]))
-            if together is not None and together.f <= floor and likeness(counts, core) >= _ONE_MIXTURE:
+            if together is not None and together.f <= floor and likeness(counts, core) >= ONE_MIXTURE:
                 return campaign
         return None
 
+    def _merge(self) -> list[Campaign]:
+        """Open campaigns that prove to be one, the younger into the older. The last forms of those that went."""
+        gone = []
+        for older, younger in that_share_accounts(self._open()):
+            if older.merged_into is not None or younger.merged_into is not None:
+                continue
+            cores = tuple(self.table.counts_of_units(self._slots(one.core)) for one in (older, younger))
+            if are_one(older, younger, (cores[0], cores[1])):
+                last = absorb(older, younger, self.last_seen_unix_nano)
+                gone += [last] if last is not None else []
+        self._forget_merged()
+        return gone
+
+    def _forget_merged(self) -> None:
+        """As many are kept as may be open, the newest: so that an old link to one still says where it went."""
+        merged = [one for one in self._campaigns.values() if one.merged_into is not None]
+        for one in sorted(merged, key=age)[: -self._settings.max_campaigns]:
+            del self._campaigns[one.id]
+
     def _slots(self, accounts: frozenset[str]) -> Slots:
-        """By name; without those that were evicted."""
-        found = (self.table.slot(account) for account in sorted(accounts))
-        return np.array([slot for slot in found if slot is not None], dtype=np.int64)
+        return self.table.slots(accounts)
 
     def _accounts(self, slots: Slots) -> frozenset[str]:
         return frozenset(self.table.summary(int(slot)).account for slot in slots)
 
     def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
-        self._follow(campaign)
-        campaign.members = members_of(
-            campaign.core, campaign.keys, campaign.best.concentration, self.table, self._links, moment
-        )
+        recognise(campaign, self.table, self._links, moment)
 
-    def _refresh(self, campaign: OpenCampaign, moment: Moment) -> Campaign | None:
+    def _demand(self, moment: Moment) -> Vector:
+        """What honest people ask about, shares by topic cell; without a campaign that was found only now."""
+        everybody = moment.population
+        if all(campaign.described is not None for campaign in self._open()):
+            return everybody.mixture
+        known = np.array(sorted(self._campaigners()), dtype=np.int64)
+        left = Population.of(self.table, everybody.by_volume[~self.table.among(everybody.by_volume, known)])
+        return (left or everybody).mixture
+
+    def _refresh(self, campaign: OpenCampaign, moment: Moment, demand: Vector) -> Campaign | None:
         self._find_members(campaign, moment)
-        return campaign.update(describe(campaign, self.table, self.last_seen_unix_nano))
+        return campaign.update(describe(campaign, self.table, demand, self.last_seen_unix_nano))
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -224,7 +246,7 @@ class AggregatorCore:
     def campaign_of(self, account: str) -> str | None:
         """The campaign in which the account's membership is most certain, if it is more likely than not."""
         best: tuple[float, str] | None = None
-        for campaign in self._campaigns.values():
+        for campaign in self._open():
             confidence = campaign.confidence_of(account)
             if confidence >= 0.5 and (best is None or confidence > best[0]):
                 best = (confidence, campaign.id)
@@ -233,11 +255,7 @@ class AggregatorCore:
     def acted(self, campaign_id: str, action: Action) -> Campaign | None:
         """The policy has decided: shown with the campaign."""
         found = self._campaigns.get(campaign_id)
-        return found.set_action(action) if found else None
-
-
-def _overlaps(found: frozenset[str], known: frozenset[str]) -> bool:
-    return bool(found & known) and len(found & known) >= _SAME_CAMPAIGN * min(len(found), len(known))
+        return found.set_action(action, self.last_seen_unix_nano) if found else None
 
 
 def _campaign_id(key: tuple[str, ...]) -> str:

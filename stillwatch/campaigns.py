@@ -1,7 +1,8 @@
-"""One open campaign: its core, who else belongs, the evidence in words, its growth."""
+"""One open campaign: its core, who else belongs, the evidence in words, its growth, its life."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,13 +16,17 @@ from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
-from stillwatch.lexicon import CAPABILITIES
+from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
+from stillwatch.life import History, State, noted, state_at
+from stillwatch.signature import Signature
 from stillwatch.verdict import Action, Campaign, Member, Signal
 
-_MAX_KEYS: Final = 64
+MAX_KEYS: Final = 64
 # Under the likeliest view a group passes with this much; what volume leaves of it must not be less, or chance adds up.
 _MIN_FACTOR: Final = 6.0
 _MAX_GROWTH_ROWS: Final = 1_000  # hours; six weeks
+# Accounts of a campaign that the table has lost are remembered as members, so that what they took stays on its page.
+_MAX_GONE: Final = 10_000
 
 
 # The policy's usual threshold for acting: nine in ten.
@@ -41,10 +46,15 @@ class OpenCampaign:
     members: tuple[ListedMember, ...] = ()
     described: Campaign | None = None
     strongest: float = 0.0  # the largest weighted e-value of one of its groups
+    signature: Signature | None = None
+    state: State = "awake"
+    history: History = ()
+    merged_into: str | None = None
+    absorbed: tuple[str, ...] = ()
 
     def follow(self, key: Key) -> None:
         """A value that leads to members. A block is none, nor are hand-offs: nobody has them by himself."""
-        if key[0] not in (BLOCK, HANDOFF) and key not in self.keys and len(self.keys) < _MAX_KEYS:
+        if key[0] not in (BLOCK, HANDOFF) and key not in self.keys and len(self.keys) < MAX_KEYS:
             self.keys = (*self.keys, key)
 
     def add_evidence(self, found: GroupTest, accounts: frozenset[str], weighted: float) -> None:
@@ -52,7 +62,7 @@ class OpenCampaign:
         if found.e_value > self.best.e_value:
             self.best = found
         strongest = sorted((*self.evidence, (found.e_value, found.supported, accounts)), key=lambda item: -item[0])
-        self.evidence = tuple(strongest[:_MAX_KEYS])
+        self.evidence = tuple(strongest[:MAX_KEYS])
 
     @property
     def e_value(self) -> float:
@@ -67,7 +77,7 @@ class OpenCampaign:
 
     @property
     def probable(self) -> frozenset[str]:
-        return frozenset(member.account for member in self.members if member.confidence >= 0.5)
+        return frozenset(member.account for member in self.members if member.confidence >= PROBABLE)
 
     @property
     def sure(self) -> frozenset[str]:
@@ -76,10 +86,31 @@ class OpenCampaign:
     def confidence_of(self, account: str) -> float:
         return next((member.confidence for member in self.members if member.account == account), 0.0)
 
-    def set_action(self, action: Action) -> Campaign | None:
+    def found_members(self, found: tuple[ListedMember, ...], table: AccountTable) -> None:
+        """Whom the table still knows, and those it has lost: they were revoked and fell silent, and others made them go."""
+        gone = [one for one in self.members if one.confidence >= PROBABLE and table.slot(one.account) is None]
+        both = (*found, *gone[:_MAX_GONE])
+        self.members = tuple(sorted(both, key=lambda one: (-one.confidence, one.account))) if gone else found
+
+    def set_action(self, action: Action, now_unix_nano: int) -> Campaign | None:
         if self.described is not None:
-            self.described = replace(self.described, action=action)
+            # Once for each action: rules alternate from hour to hour as members become surer.
+            if all((what, detail) != ("acted on", action) for _, what, detail in self.history):
+                self.history = noted(self.history, now_unix_nano, "acted on", action)
+            self.described = replace(self.described, action=action, history=self.history)
         return self.described
+
+    def live(self, last_sent_unix_nano: int | None, now_unix_nano: int) -> None:
+        """Falls asleep and wakes, and keeps when."""
+        before, self.state = self.state, state_at(self.state, last_sent_unix_nano, now_unix_nano)
+        if before == "awake" and self.state == "asleep":
+            self.history = noted(
+                self.history, now_unix_nano, "asleep", f"none of {len(self.probable)} members has sent"
+            )
+        if before == "asleep" and self.state == "awake":
+            listed = {one.account for one in self.described.members} if self.described is not None else set()
+            new = len(self.probable - listed)
+            self.history = noted(self.history, now_unix_nano, "awake", f"members send again, {new} of them new")
 
     def update(self, described: Campaign) -> Campaign | None:
         """The campaign if anything in it changed but the time, else ``None``."""
@@ -94,10 +125,12 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     homogeneity, breadth = campaign.signals[0], campaign.signals[1]
     normal = homogeneity.normal
     f = sum(normal) / 2 if normal is not None else SMALLEST_HONEST_F
+    known = campaign.signature
     best = GroupTest(
         kept=np.array([], dtype=np.int64), tested_accounts=len(campaign.members), f=homogeneity.value, normal_f=normal,
         p_value=float(10 ** -(homogeneity.surprise or 0.0)), e_value=campaign.e_value, breadth=breadth.value,
-        concentration=concentration_of(f), floor=MAX_RELATIVE_F * max(normal[0] if normal is not None else f, 0.0),
+        concentration=known.concentration if known is not None else concentration_of(f),
+        floor=MAX_RELATIVE_F * max(normal[0] if normal is not None else f, 0.0),
     )  # fmt: skip
     core = frozenset(member.account for member in campaign.members if member.confidence >= SURE)
     keys = tuple((view, value) for view, _, value in (text.partition("=") for text in campaign.linkage))
@@ -105,46 +138,82 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     supported = campaign.e_value if campaign.e_value > MAX_ALONE_E else 1.0  # it is not said; tests to come will say it
     evidence = ((campaign.e_value, supported, core),)
     return OpenCampaign(
-        campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value
+        campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value,
+        campaign.signature, campaign.state, campaign.history or noted((), campaign.detected_at_unix_nano, "found", ""),
+        campaign.merged_into, campaign.absorbed,
     )  # fmt: skip
 
 
-def describe(campaign: OpenCampaign, table: AccountTable, now: int) -> Campaign:
-    listed, covered = [], 0
-    for member in campaign.members:
-        summary = table.summary_of(member.account)
-        if summary is None:
-            continue
-        listed.append(
-            Member(summary.account, member.confidence, summary.events, summary.tokens, summary.organisation)
-        )  # fmt: skip
-        covered |= summary.capabilities if member.confidence >= 0.5 else 0
-    probable = [member for member in listed if member.confidence >= 0.5]
+def describe(campaign: OpenCampaign, table: AccountTable, demand: Vector, now: int) -> Campaign:
+    """``demand``: what honest people ask about, shares by topic cell."""
+    before = campaign.described
+    published = {member.account: member for member in before.members} if before is not None else {}
+    listed = []
+    for one in campaign.members:
+        member = _member(one, table, published)
+        if member is not None:
+            listed.append(member)
+    probable = [member for member in listed if member.confidence >= PROBABLE]
     requests = sum(member.requests for member in probable)
+    last_sent = [found.last_seen_unix_nano for member in probable if (found := table.summary_of(member.account))]
+    campaign.live(max(last_sent, default=None), now)
+    extraction = _extraction(campaign, table, demand, now, probable, published)
     return Campaign(
         id=campaign.id,
         detected_at_unix_nano=campaign.detected_at_unix_nano,
         updated_at_unix_nano=now,
         members=tuple(listed),
-        signals=_signals(campaign, covered.bit_count()),
+        signals=_signals(campaign, extraction),
         e_value=round(campaign.e_value, 3),
         linkage=tuple(f"{view}={value}" for view, value in campaign.keys),
         requests=requests,
         tokens=sum(member.tokens for member in probable),
         growth=_growth(campaign, now, len(probable), requests),
-        action=campaign.described.action if campaign.described else "observe",
+        action=before.action if before is not None else "observe",
+        extraction=extraction,
+        signature=campaign.signature,
+        state=campaign.state,
+        history=campaign.history,
+        merged_into=campaign.merged_into,
+        absorbed=campaign.absorbed,
     )
 
 
+def _member(one: ListedMember, table: AccountTable, published: Mapping[str, Member]) -> Member | None:
+    summary = table.summary_of(one.account)
+    if summary is None:  # evicted, or not told again yet after a start: as it was last published
+        return published.get(one.account)
+    return Member(summary.account, one.confidence, summary.events, summary.tokens, summary.organisation)
+
+
+def _extraction(
+    campaign: OpenCampaign, table: AccountTable, demand: Vector, now: int, probable: list[Member],
+    published: Mapping[str, Member],
+) -> Extraction:  # fmt: skip
+    before = campaign.described.extraction if campaign.described is not None else None
+    if campaign.state == "asleep" and before is not None:
+        return before.silent(now)
+    summaries = [found for member in probable if (found := table.summary_of(member.account)) is not None]
+    gone = [member for member in probable if table.slot(member.account) is None]
+    slots = np.array([table.slot(summary.account) for summary in summaries], dtype=np.int64)
+    pool = table.counts(slots).sum(axis=0)
+    if campaign.signature is not None:  # what accounts asked that are forgotten by now
+        pool = np.maximum(pool, campaign.signature.pool())
+    left = published.keys() - {member.account for member in probable}
+    return measure(summaries, gone, pool, demand, now, before, published.values(), left)
+
+
 def _growth(campaign: OpenCampaign, now: int, members: int, requests: int) -> tuple[tuple[int, int, int], ...]:
-    """One row an hour of event time; the running hour is overwritten."""
+    """One row an hour of event time; the running hour is overwritten. None while it sleeps."""
     hour = now // 3_600_000_000_000 * 3_600
     before = campaign.described.growth if campaign.described else ()
+    if campaign.state == "asleep" and before:
+        return before
     kept = tuple(row for row in before if row[0] < hour)
     return (*kept[-_MAX_GROWTH_ROWS + 1 :], (hour, members, requests))
 
 
-def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
+def _signals(campaign: OpenCampaign, extraction: Extraction) -> tuple[Signal, ...]:
     best = campaign.best
     views = sorted({view for view, _ in campaign.keys})
     behaviour = () if best.conduct is None else _behaviour(best.conduct)
@@ -168,8 +237,7 @@ def _signals(campaign: OpenCampaign, capabilities: int) -> tuple[Signal, ...]:
         *behaviour,
         *(finding.signal() for finding in best.beside),
         Signal(
-            "capability_coverage", float(capabilities), None, None,
-            f"together they asked for {capabilities} of {len(CAPABILITIES)} capabilities",
+            "capability_coverage", float(len(extraction.capabilities)), None, None, extraction.sentence,
         ),
         Signal(
             "linkage", float(len(campaign.keys)), None, None,

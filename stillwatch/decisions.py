@@ -27,15 +27,24 @@ class Decider:
         """What an earlier life has done is not news."""
         if revocation.dry_run or revocation.verdict is None:
             return
-        acted = self._acted.setdefault(revocation.campaign or "", {})
         for account in revocation.accounts:
-            if account not in acted or strength(acted[account]) < strength(revocation.action):
-                acted[account] = revocation.action
+            self._strongest(revocation.campaign or "", account, revocation.action)
+
+    def _strongest(self, campaign: str, account: str, action: Action) -> None:
+        acted = self._acted.setdefault(campaign, {})
+        if account not in acted or strength(acted[account]) < strength(action):
+            acted[account] = action
 
     def on_campaign(self, campaign: Campaign, table: AccountTable, now_unix_nano: int) -> list[Verdict]:
         """New verdicts about a campaign's members. They stay new until :meth:`taken`."""
-        summaries = [table.summary_of(member.account) for member in campaign.members]
-        verification = {s.account: s.verification for s in summaries if s is not None and s.verification is not None}
+        for absorbed in campaign.absorbed:  # what a person has lifted under its name is not put back under this one
+            for account, action in self._acted.pop(absorbed, {}).items():
+                self._strongest(campaign.id, account, action)
+        summaries = [found for member in campaign.members if (found := table.summary_of(member.account)) is not None]
+        verification = {s.account: s.verification for s in summaries if s.verification is not None}
+        # Of members that are only remembered nobody knows who stands behind them, and they send nothing.
+        known = {summary.account for summary in summaries}
+        campaign = replace(campaign, members=tuple(one for one in campaign.members if one.account in known))
         population = Population(len(table), verification, self._acted.setdefault(campaign.id, {}))
         return decide_campaign(campaign, self._policy, population, now_unix_nano, self._config_sha256)
 

@@ -1,7 +1,7 @@
 """What a shard tells the aggregator of an account: bounded, absolute, and so idempotent.
 
 A summary replaces the earlier one of the same account when it has seen a later request, or more of them by then;
-folding the same summaries in any order, any number of times, gives the same aggregate. About 300 bytes for a day's worth
+folding the same summaries in any order, any number of times, gives the same aggregate. About 350 bytes for a day's worth
 of a light account.
 """
 
@@ -17,7 +17,8 @@ from stillwatch.errors import SnapshotIncompatible
 from stillwatch.signals import daily_dispersion, inter_arrival, quiet_hours
 from stillwatch.verdict import AccountScore
 
-_FORMAT = 5
+_FORMAT = 6
+_MAX_COUNT = 2**32 - 1  # five bytes each at most
 _NO_COHORT = Cohort()  # these signals need none
 
 
@@ -35,7 +36,7 @@ class AccountSummary:
     organisation: str | None
     verification: str | None
     label: str | None
-    capabilities: int  # bit k: capability k was asked for
+    capabilities: tuple[int, ...]  # requests for each of lexicon.CAPABILITIES, in the last two eras
     links: tuple[tuple[str, str], ...]
     cells: tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]
     # Behaviour in time: share of requests in the quietest hours, unevenness of pauses, of days. `None` = too young.
@@ -63,7 +64,7 @@ def summarise(state: AccountState, partition: int, evidence: float | None = None
         organisation=state.organisation,
         verification=state.verification,
         label=state.label,
-        capabilities=sum(1 << index for index, count in enumerate(state.profile.capabilities) if count),
+        capabilities=tuple(min(count, _MAX_COUNT) for count in state.profile.capabilities),
         links=tuple(state.shared_values()),
         cells=state.profile.topics.halves(),
         conduct=(

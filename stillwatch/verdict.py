@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
+from stillwatch.extraction import Extraction
+from stillwatch.life import History, State
+from stillwatch.signature import Signature
+
 Action = Literal["observe", "throttle", "challenge", "suspend", "revoke"]
 Mode = Literal["enforce", "shadow"]
 Band = Literal["no_opinion", "normal", "elevated", "high", "severe"]
@@ -74,7 +78,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A group of accounts judged to act as one. ``growth`` rows are (event time in unix s, members, requests)."""
+    """A group of accounts judged to act as one. ``growth`` rows are (event time in unix s, members, requests).
+
+    ``extraction``: how much it took. ``signature``: what it is recognised by. ``history``: (event time in unix s, what,
+    detail). ``merged_into``: the older campaign that this one proved to be a part of; ``absorbed``: those that became a part
+    of this one. What was published before there was any of this lacks it.
+    """
 
     id: str
     detected_at_unix_nano: int
@@ -87,12 +96,19 @@ class Campaign:
     tokens: int
     growth: tuple[tuple[int, int, int], ...] = ()
     action: Action = "observe"
+    extraction: Extraction | None = None
+    signature: Signature | None = None
+    state: State = "awake"
+    history: History = ()
+    merged_into: str | None = None
+    absorbed: tuple[str, ...] = ()
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_map(cls, raw: Mapping[str, Any]) -> Campaign:
+        extraction, signature = raw.get("extraction"), raw.get("signature")
         return cls(
             **{
                 **raw,
@@ -100,6 +116,10 @@ class Campaign:
                 "signals": tuple(signal_from_map(signal) for signal in raw["signals"]),
                 "linkage": tuple(raw["linkage"]),
                 "growth": tuple((int(t), int(m), int(r)) for t, m, r in raw["growth"]),
+                "extraction": None if extraction is None else Extraction.from_map(extraction),
+                "signature": None if signature is None else Signature.from_map(signature),
+                "history": tuple((int(t), str(what), str(detail)) for t, what, detail in raw.get("history", ())),
+                "absorbed": tuple(raw.get("absorbed", ())),
             }
         )
 

@@ -51,11 +51,15 @@ class Backtest:
             return
         if time >= self._next_tick:
             self._advance_to(time)
-        refused = self.enforce and time < self._refused_until.get(account, 0)
+        refused = self.refuses(account, time)
         self.ledger.saw(account, time, refused=refused)
         if not refused:
             self._observed = True
             self.detector.observe(event)
+
+    def refuses(self, account: str, time_unix_nano: int) -> bool:
+        """What a gateway would say then, by what has been decided so far: the simulator's ``banned`` in a closed loop."""
+        return self.enforce and time_unix_nano < self._refused_until.get(account, 0)
 
     def finish(self) -> None:
         """The tick that closes the last interval."""

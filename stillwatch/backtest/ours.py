@@ -120,4 +120,5 @@ class Stillwatch:
         return [(account, view) for account, view in found if view is not None]
 
     def campaigns(self) -> list[Campaign]:
-        return sorted(self._aggregator.campaigns(), key=lambda c: (c.detected_at_unix_nano, c.id))
+        found = (campaign for campaign in self._aggregator.campaigns() if campaign.merged_into is None)
+        return sorted(found, key=lambda c: (c.detected_at_unix_nano, c.id))

@@ -9,7 +9,8 @@ core is worth what chance leaves of it (``handoff_graph``), and having none says
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,9 +22,12 @@ from stillwatch.correlation.membership import Vector, confidence, log_likelihood
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Moment
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
+from stillwatch.signature import Signature
 
 # An account with fewer conversations says nothing about its mixture: it is nobody's member yet.
 MIN_CONVERSATIONS: Final = 8
+# Who pays, who signed up and from where. A client, a prompt or parameters are copied from an example.
+IDENTITIES: Final = ("payment", "signup", "address")
 # Below this, an account is not worth listing: the list is what a reviewer reads before anyone acts.
 _MIN_LISTED_CONFIDENCE: Final = 0.2
 _HONEST_QUANTILE: Final = 0.99
@@ -46,26 +50,34 @@ class ListedMember:
 
 def members_of(
     core_accounts: Collection[str], keys: Collection[Key], concentration: float, table: AccountTable,
-    links: LinkageIndex, moment: Moment,
+    links: LinkageIndex, moment: Moment, signature: Signature | None = None, found_unix_nano: int | None = None,
 ) -> tuple[ListedMember, ...]:  # fmt: skip
     """Surest first. Candidates are the core and the accounts that share one of ``keys``, the values under which a group
     has passed. For each value its own accounts tell how many of them are members (a mixture of two kinds); an account
-    takes the highest of its values as its prior."""
+    takes the highest of its values as its prior. So do the accounts that share two identities with the campaign, and those
+    that signed up under one of its values after it was found (``found_unix_nano``): both kinds are few among honest people,
+    and how few, they tell themselves. ``signature``: what the core was, when its accounts are silent or gone."""
     population, conduct = moment.population, moment.conduct
     found = (table.slot(account) for account in core_accounts)
     core = {slot for slot in found if slot is not None}  # an account may have been evicted since
-    if not core:
+    if not core and signature is None:
         return ()
-    core = _fitting(core, concentration, table, population)
+    core = _fitting(core, concentration, table, population) if core else core
     # Bystanders are counted whole, light ones included; only who has asked enough to be told apart is listed.
     known_accounts = table.with_at_least(COMPARED_CONVERSATIONS)
     told = set(map(int, known_accounts))
+    by_key = {key: links.sharing(key) & told for key in sorted(keys)}
     # Hand-offs with the core lead to accounts that share nothing with it.
     partners, worth = moment.beside.handoffs.partners(_by_name(core, table))
-    sharing = [*(links.sharing(key) & told for key in sorted(keys)), set(map(int, partners)) & told]
+    sharing = [*by_key.values(), set(map(int, partners)) & told]
     slots = _by_name(core.union(*sharing), table)
     core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
     pool = table.counts(core_slots).sum(axis=0)
+    means, spread = conduct.profile(core_slots)
+    if signature is not None:
+        pool = np.maximum(pool, signature.pool())
+        gone, (before, spread_before) = np.isnan(means), signature.conduct_scores(len(means))
+        means, spread = np.where(gone, before, means), np.where(gone, spread_before, spread)
 
     handed = np.concatenate([partners, moment.beside.handoffs.among_themselves(core_slots)])
     in_organisation = table.belongs_to_an_organisation()
@@ -75,13 +87,13 @@ def members_of(
         inside = table.among(accounts, core_slots)
         content = log_likelihood_ratio(table.counts(accounts), pool, population.mixture, concentration, inside=inside)
         own = np.nan_to_num(table.evidence(accounts), nan=0.0)
-        return np.column_stack([content, conduct.log_ratio(accounts, core_slots), own])
+        return np.column_stack([content, conduct.log_ratio_to(accounts, means, spread), own])
 
     witnesses, is_core = witnesses_of(slots), table.among(slots, core_slots)
     ratio = np.zeros(len(slots))
     rarest = _rarest(slots, sharing)
     # The core is one more: what its accounts share may be two values at once (``blocks``).
-    sharing.append(core & told)
+    sharing += [core & told, *_narrower(by_key, table, found_unix_nano)]
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
@@ -117,6 +129,20 @@ def members_of(
         if sure >= _MIN_LISTED_CONFIDENCE and table.conversations(slot) >= MIN_CONVERSATIONS
     ]
     return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
+
+
+def _narrower(by_key: Mapping[Key, set[int]], table: AccountTable, found_unix_nano: int | None) -> list[set[int]]:
+    """Among the accounts that share the campaign's values: those who share two identities, and for each identity those who
+    signed up since the campaign was found, as replacements do."""
+    identities = {key: sharing for key, sharing in by_key.items() if key[0] in IDENTITIES}
+    views = Counter(slot for view in IDENTITIES for slot in set().union(*(
+        sharing for (named, _), sharing in identities.items() if named == view
+    )))  # fmt: skip
+    twice = {slot for slot, count in views.items() if count >= 2}
+    if found_unix_nano is None:
+        return [twice]
+    since_s = found_unix_nano // 1_000_000_000
+    return [twice, *({slot for slot in sharing if table.created_s(slot) >= since_s} for sharing in identities.values())]
 
 
 def _rarest(slots: Slots, sharing: Sequence[Collection[int]]) -> Slots:

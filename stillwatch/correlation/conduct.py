@@ -111,24 +111,32 @@ class Conduct:
             name, mean, normal, p_value, e_value, count, float(loud.mean()) if len(loud) else 0.0
         )  # fmt: skip
 
+    def profile(self, core: Slots) -> tuple[Floats, Floats]:
+        """(means, standard deviations) of the accounts' scores, by ``STATISTICS``; NaN where fewer than three are known."""
+        of_core = self.z[core]
+        known = np.isfinite(of_core).sum(axis=0)
+        told = known >= 3
+        means = np.where(told, np.nansum(of_core, axis=0) / np.maximum(known, 1), np.nan)
+        squares = np.nansum((of_core - np.where(told, means, 0.0)) ** 2, axis=0)
+        return means, np.where(told, np.sqrt(squares / np.maximum(known - 1, 1)), np.nan)
+
     def log_ratio(self, slots: Slots, core: Slots) -> Floats:
-        """Natural log of how much likelier an account's conduct is among the core's than among honest accounts.
+        """:meth:`log_ratio_to` these accounts."""
+        return self.log_ratio_to(slots, *self.profile(core))
+
+    def log_ratio_to(self, slots: Slots, means: Floats, spread: Floats) -> Floats:
+        """Natural log of how much likelier an account's conduct is among a core's than among honest accounts; ``means`` and
+        ``spread`` are the core's :meth:`profile`, now or as it was remembered.
 
         Fisher's linear discriminant: two normals with the honest accounts' correlations, the core's mean apart; less what
         an account falls short of the core: who writes much is not like accounts that write ten times as much. 0 where
         nothing is known, and for a core that keeps people's hours.
         """
-        of_core = self.z[core]
-        told = np.isfinite(of_core).sum(axis=0) >= 3
+        told = np.isfinite(means)
         if not told.any():
             return np.zeros(len(slots))
-        with np.errstate(invalid="ignore"):
-            means = np.where(told, np.nansum(of_core, axis=0) / np.maximum(np.isfinite(of_core).sum(axis=0), 1), 0.0)
+        means, spread = np.where(told, means, 0.0), np.where(told, spread, _MIN_SPREAD)
         shift = np.clip(_SHRINK * means, 0.0, _MAX_SHIFT)
-        with np.errstate(invalid="ignore"):
-            spread = np.sqrt(
-                np.nansum((of_core - means) ** 2, axis=0) / np.maximum(np.isfinite(of_core).sum(axis=0) - 1, 1)
-            )
         spread = np.maximum(spread, _MIN_SPREAD)
         z = self.z[slots]
         out = np.zeros(len(slots))

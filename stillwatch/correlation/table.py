@@ -7,7 +7,7 @@ that has been silent for longest makes room.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -128,6 +128,11 @@ class AccountTable:
     def slot(self, account: str) -> int | None:
         return self._slot_of.get(account)
 
+    def slots(self, accounts: Iterable[str]) -> Slots:
+        """By name; without those that were evicted."""
+        found = (self.slot(account) for account in sorted(accounts))
+        return np.array([slot for slot in found if slot is not None], dtype=np.int64)
+
     def summary(self, slot: int) -> AccountSummary:
         found = self._summaries[slot]
         if found is None:
@@ -162,6 +167,10 @@ class AccountTable:
     def settled(self, slots: Slots, now_unix_nano: int) -> Slots:
         """Those that signed up more than 30 days ago, or at a time that nobody told: campaigns sign up afresh."""
         return slots[now_unix_nano / 1e9 - self._created_s[slots] >= SETTLED_AFTER_S]
+
+    def created_s(self, slot: int) -> int:
+        """When it signed up, unix s; 0 where nobody told."""
+        return int(self._created_s[slot])
 
     def belongs_to_an_organisation(self) -> npt.NDArray[np.bool_]:
         """By slot: one of several accounts of an organisation, or of one whose identity was verified as a business."""

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from http_world import World, a_campaign, a_verdict
 
+from stillwatch.extraction import Extraction
+
 
 @pytest.fixture
 async def world() -> World:
@@ -100,6 +102,37 @@ async def test_campaigns_are_listed_newest_first_without_members_and_shown_with_
     assert (shown["requests"], shown["tokens"]) == (600, 180_000)
     assert len((await world.http.get("/v1/campaigns/c-1?members=1")).json()["members"]) == 1
     assert len((await world.http.get("/v1/campaigns?limit=1")).json()["campaigns"]) == 1
+
+
+async def test_a_campaign_says_how_much_it_took_and_what_happened_to_it(world: World) -> None:
+    taken = Extraction(
+        requests=900, tokens=10**6, requests_last_day=40, tokens_last_day=5_000, asked=600,
+        capabilities=(("code", 60), ("math", 300)), topics_covered=0.8, completeness=0.99, conversations=400,
+    )  # fmt: skip
+    history = ((1_790_000_000, "found", "under signup=x"), (1_790_300_000, "asleep", "none of 2 members has sent"))
+    world.book.put(replace(a_campaign("c-2"), extraction=taken, state="asleep", history=history, absorbed=("c-0",)))
+    shown = (await world.http.get("/v1/campaigns/c-2")).json()
+    assert shown["extraction"]["capabilities"] == [
+        {"name": "math", "requests": 300, "share": 0.5}, {"name": "code", "requests": 60, "share": 0.1},
+    ]  # fmt: skip
+    assert (shown["extraction"]["requests"], shown["extraction"]["requests_last_day"]) == (900, 40)
+    assert (shown["extraction"]["topics_covered"], shown["extraction"]["completeness"]) == (0.8, 0.99)
+    assert "coarse cells" in shown["extraction"]["limits"]
+    assert [tuple(row) for row in shown["history"]] == list(history)
+    assert (shown["state"], shown["absorbed"], shown["merged_into"]) == ("asleep", ["c-0"], None)
+
+
+async def test_a_campaign_of_an_older_version_has_no_meter_and_is_shown(world: World) -> None:
+    shown = (await world.http.get("/v1/campaigns/c-1")).json()
+    assert (shown["extraction"], shown["history"], shown["state"]) == (None, [], "awake")
+
+
+async def test_a_campaign_that_was_merged_says_into_which_and_covers_nobody(world: World) -> None:
+    world.book.put(replace(a_campaign("c-2"), state="merged", merged_into="c-1", members=()))
+    listed = (await world.http.get("/v1/campaigns")).json()["campaigns"]
+    assert {item["id"]: item["merged_into"] for item in listed} == {"c-1": None, "c-2": "c-1"}
+    answer = await world.http.post("/v1/labels", json={"campaign": "c-2", "kind": "attack"})
+    assert answer.status_code == 422
 
 
 async def test_evidence_beyond_measure_is_null_and_the_answer_stays_json(world: World) -> None:

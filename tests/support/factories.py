@@ -47,7 +47,7 @@ def account_in(partition: int, partitions: int, number: int = 0) -> str:
 
 
 def a_summary(
-    account: str, counts: np.ndarray, links: tuple[tuple[str, str], ...] = (), capabilities: int = 0xFFFF,
+    account: str, counts: np.ndarray, links: tuple[tuple[str, str], ...] = (), capabilities: tuple[int, ...] = (1,) * 16 + (0,) * 8,
     organisation: str | None = None, verification: str | None = None, now: int = T0,
 ) -> AccountSummary:  # fmt: skip
     """From topic counts of shape (2, cells)."""

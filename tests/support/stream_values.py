@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stillwatch.event import Rejected
+from stillwatch.extraction import Extraction
 from stillwatch.ports import DeadLetter
 from stillwatch.revocation import Revocation
+from stillwatch.signature import Signature
 from stillwatch.verdict import Campaign, Member, Signal, Verdict
 
 NOW = 1_790_000_000  # where the manual clock starts
@@ -42,5 +44,8 @@ def a_campaign(id: str, members: int = 3, **changes: object) -> Campaign:
         id=id, detected_at_unix_nano=T0, updated_at_unix_nano=T0, signals=(SIGNAL,), e_value=1e6, linkage=("ja4:x",),
         members=tuple(Member(f"{'account-token-' * 4}{n:08}", 0.97, 100, 50_000, "org") for n in range(members)),
         requests=900, tokens=10**6, growth=((1_790_000_000, 3, 900),),
+        extraction=Extraction(900, 10**6, 40, 5_000, 900, (("code", 700),), 0.8, 0.99, 400, ((1_790_000_000, 40, 5_000),)),
+        signature=Signature(((3, 200), (7, 200)), 3, 40.0, (1.5, None), (0.5, None)), absorbed=("c-0",),
+        history=((1_790_000_000, "found", "under ja4=x"), (1_790_000_100, "acted on", "revoke")),
     )  # fmt: skip
     return replace(campaign, **changes)  # type: ignore[arg-type]

@@ -132,15 +132,20 @@ def test_conduct_that_is_the_same_for_everybody_says_nothing() -> None:
     assert evaluated(everybody).campaigns() == []
 
 
-def test_a_campaign_whose_accounts_were_all_evicted_stays_known_and_empty() -> None:
+def test_a_campaign_whose_accounts_were_all_evicted_stays_known_with_what_they_took() -> None:
     rng = np.random.default_rng(9)
     core = AggregatorCore(DetectionSettings(max_accounts=340))
     core.fold([*people(rng, 300), *pool_accounts(rng, 40)])
     core.evaluate()
-    known = core.campaigns()[0].id
+    known = core.campaigns()[0]
     core.fold(people(rng, 340, prefix="q"))
     core.evaluate()
-    assert [(campaign.id, campaign.members) for campaign in core.campaigns()] == [(known, ())]
+    (campaign,) = core.campaigns()
+    assert campaign.id == known.id
+    assert campaign.members == tuple(member for member in known.members if member.confidence >= 0.5)
+    assert campaign.extraction is not None
+    assert campaign.extraction.requests >= known.requests
+    assert campaign.state == "asleep"
 
 
 def test_sign_ups_and_requests_at_odd_times_break_nothing() -> None:

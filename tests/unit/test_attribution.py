@@ -13,6 +13,7 @@ from summary_worlds import people, pool_accounts
 
 from stillwatch.correlation.attribution import false_share, members_of
 from stillwatch.correlation.linkage import Key
+from stillwatch.signature import Signature
 from stillwatch.summary import AccountSummary
 
 CARD: Key = ("payment", "card")
@@ -130,3 +131,71 @@ def test_a_false_share_falls_with_likelihood_and_needs_no_outsider() -> None:
     share = false_share(np.array([5.0, 1.0, 5.0, -2.0]), np.array([0.0, -1.0, 2.0]))
     assert share[0] == share[2] < share[1] <= share[3] <= 1
     assert false_share(np.array([1.0, 2.0]), np.array([])).tolist() == [0.5, 0.5]
+
+
+def of_two_pools_of_values(rng: np.random.Generator) -> tuple[World, list[AccountSummary], list[AccountSummary]]:
+    """A campaign's 30 known accounts; 20 young ones of its pool, half of them with a second of its values, which few of them
+    tell apart from people by themselves; and 120 honest accounts under each value."""
+    promotion: Key = ("signup", "promotion")
+    pool = campaign(rng, 50)
+    known, young = new(pool[:30], CARD, promotion), over(people_like(rng, pool[30:]), days=1)
+    young = [*new(young[:10], CARD), *new(young[10:], CARD, promotion)]
+    crowd = settled(new(over(conducted(rng, people(rng, 120, prefix="b")), 10), CARD))
+    return a_world(honest(rng, 600), known, young, crowd), known, young
+
+
+def people_like(rng: np.random.Generator, summaries: list[AccountSummary]) -> list[AccountSummary]:
+    """The same topics, halfway to a machine's conduct."""
+    return conducted(rng, summaries, shift=1.5)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_who_shares_two_identities_with_a_campaign_is_believed_sooner_than_who_shares_one(seed: int) -> None:
+    world, known, young = of_two_pools_of_values(np.random.default_rng(seed))
+    found = members(world, known, CARD, ("signup", "promotion"))
+    one, two = ([found.get(s.account, 0.0) for s in part] for part in (young[:10], young[10:]))
+    assert np.mean(two) > np.mean(one)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_who_signs_up_under_its_value_after_it_was_found_is_believed_sooner(seed: int) -> None:
+    world, known, young = of_two_pools_of_values(np.random.default_rng(seed))
+    names, moment = [s.account for s in known], world.moment()
+
+    def mean(found_unix_nano: int | None) -> float:
+        found = members_of(names, (CARD,), 10.0, world.table, world.links, moment, None, found_unix_nano)
+        of = {member.account: member.confidence for member in found}
+        return float(np.mean([of.get(s.account, 0.0) for s in young]))
+
+    last_week = T0 - 8 * DAY_S * 10**9
+    assert mean(last_week) > mean(None)
+    assert mean(T0) == mean(None)  # nobody signed up since
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_honest_newcomers_under_two_of_a_campaigns_values_are_not_acted_on(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    promotion: Key = ("signup", "promotion")
+    pool = new(campaign(rng, 60), CARD, promotion)
+    newcomers = new(over(conducted(rng, people(rng, 30, prefix="n")), 3), CARD, promotion)
+    world = a_world(honest(rng, 600), pool, newcomers)
+    found = members_of(
+        [s.account for s in pool[:30]], (CARD, promotion), 10.0, world.table, world.links, world.moment(), None, 0
+    )
+    confidence = {member.account: member.confidence for member in found}
+    assert max((confidence.get(s.account, 0.0) for s in newcomers), default=0.0) < 0.9
+    assert sum(confidence.get(s.account, 0.0) >= 0.9 for s in pool[30:]) >= 25
+
+
+def test_a_core_that_is_gone_is_told_by_its_signature() -> None:
+    rng = np.random.default_rng(7)
+    pool = new(campaign(rng, 60), CARD)
+    world = a_world(honest(rng, 600), pool)
+    moment = world.moment()
+    slots = world.slots("x")
+    means, spread = moment.conduct.profile(slots[:30])
+    signature = Signature.of(world.table.counts(slots[:30]).sum(axis=0), 30, 10.0, means, spread)
+    found = members_of(["gone"], (CARD,), 10.0, world.table, world.links, moment, signature)
+    assert sum(member.confidence >= 0.9 for member in found) >= 54
+    assert all(member.account.startswith("x") for member in found if member.confidence >= 0.5)
+    assert not members_of(["gone"], (CARD,), 10.0, world.table, world.links, moment)

@@ -110,3 +110,11 @@ def test_files_are_merged_by_time_and_what_comes_too_late_is_counted() -> None:
 def test_equal_times_and_ids_in_two_files_do_not_trouble_the_order() -> None:
     same = RequestEvent("x", "a", T0 + SECOND, {"k": [1]})  # type: ignore[dict-item, list-item]
     assert len(list(EventOrder().merged([[same], [same]]))) == 2
+
+
+def test_a_closed_loop_learns_of_an_action_as_a_gateways_caller_would() -> None:
+    run = played(Scripted({"a": 1}, ttl_s=3_600), [at(0), at(0.5, "b")])
+    times = [T0 + int(hours * HOUR) for hours in (1.5, 2.5)]
+    assert [run.refuses("a", time) for time in times] == [True, False]
+    assert not run.refuses("b", times[0])
+    assert not played(Scripted({"a": 1}), [at(0)], enforce=False).refuses("a", times[0])

@@ -81,3 +81,19 @@ def test_a_score_is_decided_once() -> None:
     assert verdict is not None
     decider.taken(verdict)
     assert decider.on_score(score, T0) is None
+
+
+def test_what_was_done_under_a_campaign_that_was_merged_is_not_done_again_under_the_other() -> None:
+    decider, table = Decider(POLICY, "sha"), a_table()
+    for verdict in decider.on_campaign(replace(a_campaign(), id="c-2"), table, T0):
+        decider.taken(verdict)
+    merged = replace(a_campaign(accounts=3), absorbed=("c-2",))
+    (verdict,) = decider.on_campaign(merged, table, T0)
+    assert verdict.members == ("a2",)
+
+
+def test_nobody_is_acted_on_who_is_only_remembered() -> None:
+    """Who stands behind the account, the table has forgotten."""
+    assert Decider(POLICY, "sha").on_campaign(a_campaign(), a_table(accounts=0), T0) == []
+    (verdict,) = Decider(POLICY, "sha").on_campaign(a_campaign(accounts=2), a_table(accounts=1), T0)
+    assert verdict.members == ("a0",)

@@ -92,7 +92,7 @@ def blunt_campaign() -> Campaign:
     found = replace(a_test(MAX_ALONE_E / 3, supported=0.0), normal_f=None, p_value=1.0, conduct=conduct)
     campaign = OpenCampaign("c-1", 1, found)
     campaign.add_evidence(found, frozenset({"a"}), found.e_value)
-    return describe(campaign, AccountTable(10, LinkageIndex(10)), 5)
+    return describe(campaign, AccountTable(10, LinkageIndex(10)), np.full(256, 1 / 256), 5)
 
 
 def test_a_blunt_campaign_is_explained_by_how_much_it_sends_and_not_by_what_is_not_known() -> None:
