@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from launch.client import Api
 from launch.exchange import new_key_line
@@ -54,13 +52,14 @@ def show(as_json: AsJson = False, data_dir: DataDir = _DIR) -> None:
     if as_json:
         _print_json(answer)
         return
-    table = Table("indicator", "issuer", "campaign", "accounts", "last seen", "signed with", "expires", "by")
     for one in answer["indicators"]:
-        table.add_row(
-            one["id"], one["issuer"], one["campaign"], str(one["accounts"]), one["last_seen"],
-            one["signed_with"] or "–", one["expires"], one["by"],
-        )  # fmt: skip
-    Console().print(table if answer["indicators"] else "no indicator was taken in so far")
+        vouched = f"signed with {one['signed_with']}" if one["signed_with"] else "not signed"
+        print(
+            f"{one['id']}  campaign {one['campaign']} of {one['issuer']}, {vouched}; last seen {one['last_seen'][:10]}, "
+            f"kept until {one['expires'][:10]}"
+        )
+    if not answer["indicators"]:
+        print("no indicator was taken in so far")
 
 
 @indicators.command()

@@ -13,6 +13,7 @@ from stillwatch.correlation.conduct import STATISTICS
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.table import AccountTable, Slots
 from stillwatch.indicators import (
+    CONDUCT,
     EXCHANGED,
     MAX_VALUES,
     MIN_MEMBERS,
@@ -82,7 +83,7 @@ def _day(unix_nano: int) -> int:
 def _conduct(campaign: OpenCampaign) -> dict[str, int]:
     means = campaign.signature.conduct if campaign.signature is not None else ()
     known = [(name, mean) for name, mean in zip(STATISTICS, means, strict=False) if mean is not None]
-    return {name: round(100 * mean) for name, mean in sorted(known)}
+    return {name: round(100 * mean) for name, mean in sorted(known) if name in CONDUCT}
 
 
 def _values(slots: Slots, table: AccountTable, links: LinkageIndex, key: bytes) -> dict[str, tuple[str, ...]]:

@@ -23,7 +23,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from stillwatch.correlation.conduct import STATISTICS
 from stillwatch.fingerprint import CELLS, VERSION
 
 FORMAT: Final = "stillwatch-indicator"
@@ -33,6 +32,9 @@ MIN_PER_CELL: Final = 5
 MIN_MEMBERS: Final = 20
 # Values that mean the same elsewhere. Cards, sign-ups, addresses and organisations are a platform's own, or identities.
 EXCHANGED: Final = ("client", "parameters", "system", "template")
+# ``correlation.conduct.STATISTICS`` of today: the format does not change with them. (And a gateway, which gets this module with the
+# ports, installs no SciPy.)
+CONDUCT: Final = ("quiet_hours", "inter_arrival", "daily_dispersion", "volume")
 MAX_VALUES: Final = 16  # a view
 MAX_DOCUMENT_BYTES: Final = 16_384  # a full one has some 4,000
 MIN_KEY_BYTES, MAX_KEY_BYTES = 32, 64  # BLAKE2b takes no longer ones
@@ -195,7 +197,7 @@ def _is_mixture(value: Any) -> bool:
 
 def _is_conduct(value: Any) -> bool:
     within = _whole(-_MAX_CONDUCT, _MAX_CONDUCT)
-    return isinstance(value, dict) and all(name in STATISTICS and within(mean) for name, mean in value.items())
+    return isinstance(value, dict) and all(name in CONDUCT and within(mean) for name, mean in value.items())
 
 
 def _is_values(value: Any) -> bool:
@@ -218,7 +220,7 @@ _FIELDS: Final[Mapping[str, tuple[_Check, str]]] = {
     "conversations": (_whole(MIN_MEMBERS, _MAX_COUNT), f"a whole number from {MIN_MEMBERS} on"),
     "mixture": (_is_mixture, f"base64 of {CELLS} bytes of which the largest is {_MOST}"),
     "rest_per_mille": (_whole(0, 999), "a whole number from 0 to 999"),
-    "conduct": (_is_conduct, f"whole hundredths of standard deviations, by {', '.join(STATISTICS)}"),
+    "conduct": (_is_conduct, f"whole hundredths of standard deviations, by {', '.join(CONDUCT)}"),
     "values": (_is_values, f"up to {MAX_VALUES} different keyed hashes (32 hexadecimal digits) each, by {', '.join(EXCHANGED)}"),
 }  # fmt: skip
 _SEAL: Final[Mapping[str, tuple[_Check, str]]] = {

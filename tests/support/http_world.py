@@ -115,7 +115,8 @@ class LocalCampaigns:
 
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.all: dict[str, Campaign] = {}
-        ports = AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer())
+        self.audit: Any = Part(hub.audit)
+        ports = AggregatorPorts(hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer())
         policy = load_policy("configs/policies/default.yaml")
         self.aggregator = Aggregator(Settings(partitions=PARTITIONS), policy, ports)
         self.indicators = self.aggregator.indicators
