@@ -44,8 +44,8 @@ _MIN_LIKENESS: Final = 0.3
 # Chi-square distance from honest people's mixture, of which 800 conversations show some .1 by chance. A mixture about that of
 # everybody has no direction to speak of.
 _MIN_DISTANCE: Final = 0.05
-# A value that more than this share of accounts have tells nobody (as in ``blocks``).
-_POPULAR_SHARE: Final = 0.05
+# A value that more than this share of accounts have tells nobody; a campaign can be as large as that.
+_POPULAR_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,8 @@ class _Pool:
         shares = indicator.shares()
         named = shares > 0
         people = _folded(population.mean[None, :], named)[0]
-        weight = 1 / _folded(population.mixture[None, :], named)[0]
+        scatter = _folded(population.mixture[None, :], named)[0]  # no cell of it is 0; the rest is, where all are named
+        weight = np.divide(1.0, scatter, out=np.zeros_like(scatter), where=scatter > 0)
         apart = np.append(shares[named], indicator.rest_per_mille / 1_000) - people
         distance = float(apart @ (weight * apart))
         return None if distance < _MIN_DISTANCE else cls(named, people, weight, weight * apart / distance, distance)
