@@ -29,6 +29,7 @@ from stillwatch.correlation.homogeneity import Counts
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.nulls import Population
 from stillwatch.correlation.table import AccountTable
+from stillwatch.fingerprint import CELLS
 from stillwatch.indicators import EXCHANGED, ExchangeKeys, Indicator, value_hash
 from stillwatch.verdict import Signal
 
@@ -99,6 +100,9 @@ class Matcher:
         self._indicators = sorted(indicators, key=lambda one: one.id)
         self._keys, self._table, self._links = keys, table, links
         self._pools = [_Pool.of(one, population) for one in self._indicators]
+        # Of all at once, since groups are many: projections are one product of matrices, shapes are for those that are left.
+        self._slopes = np.column_stack([pool.slope for pool in self._pools]) if self._pools else np.zeros((CELLS, 0))
+        self._at_people = np.array([pool.at_people for pool in self._pools])
         self._names = sorted({one.key for one in self._indicators if one.key is not None and one.key in keys})
         self._hashes = [{digest for found in one.values.values() for digest in found} for one in self._indicators]
 
@@ -122,11 +126,18 @@ class Matcher:
         counts = counts[counts.sum(axis=1) > 0]
         mixtures = counts / counts.sum(axis=1, keepdims=True)
         hashed = self._hashed(slots)
+        if len(mixtures) >= _MIN_UNITS:
+            shares = mixtures @ self._slopes - self._at_people
+            mean, error = shares.mean(axis=0), shares.std(axis=0, ddof=1) / np.sqrt(len(mixtures))
+        else:
+            mean = error = np.zeros(len(self._pools))
         out = []
-        for one, pool, hashes in zip(self._indicators, self._pools, self._hashes, strict=True):
+        for one, pool, hashes, share, its_error in zip(
+            self._indicators, self._pools, self._hashes, mean.tolist(), error.tolist(), strict=True
+        ):
             values = len(hashes & hashed.get(one.key or "", set()))
-            share, error, likeness = pool.compared(mixtures) if pool is not None else (0.0, 0.0, 0.0)
-            out.append(Match(one, share, error, likeness, values))
+            likeness = pool.likeness(mixtures, share) if share >= max(_MIN_SHARE, _MIN_ERRORS * its_error) else 0.0
+            out.append(Match(one, share, its_error, likeness, values))
         return out
 
     def _hashed(self, slots: Slots) -> dict[str, set[str]]:
@@ -144,17 +155,17 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pool:
-    """``direction`` is (m - p) / p over the named cells and the rest, divided by ``distance``."""
+    """``slope``: a mixture's product with it, less ``at_people``, is its share. Zeros for a pool that is about everybody's."""
 
     named: npt.NDArray[np.bool_]
     people: Vector
     weight: Vector
-    direction: Vector
     distance: float
+    slope: Vector
+    at_people: float
 
     @classmethod
-    def of(cls, indicator: Indicator, population: Population) -> _Pool | None:
-        """``None`` for a mixture that is about everybody's."""
+    def of(cls, indicator: Indicator, population: Population) -> _Pool:
         shares = indicator.shares()
         named = shares > 0
         people = _folded(population.mean[None, :], named)[0]
@@ -162,21 +173,20 @@ class _Pool:
         weight = np.divide(1.0, scatter, out=np.zeros_like(scatter), where=scatter > 0)
         apart = np.append(shares[named], indicator.rest_per_mille / 1_000) - people
         distance = float(apart @ (weight * apart))
-        return None if distance < _MIN_DISTANCE else cls(named, people, weight, weight * apart / distance, distance)
+        folded = weight * apart / distance if distance >= _MIN_DISTANCE else np.zeros_like(apart)
+        slope = np.full(len(shares), folded[-1])
+        slope[named] = folded[:-1]
+        return cls(named, people, weight, distance, slope, float(folded @ people))
 
-    def compared(self, mixtures: Counts) -> tuple[float, float, float]:
-        """(share, its standard error, likeness); zeros for a group too small to say."""
+    def likeness(self, mixtures: Counts, share: float) -> float:
+        """0 to 1. ``mixtures``: a row an organisation."""
         count = len(mixtures)
-        if count < _MIN_UNITS:
-            return 0.0, 0.0, 0.0
         apart = _folded(mixtures, self.named) - self.people
-        shares = apart @ self.direction
-        share, error = float(shares.mean()), float(shares.std(ddof=1) / np.sqrt(count))
         total = apart.sum(axis=0)
         length = float(total @ (self.weight * total) - (apart**2 @ self.weight).sum()) / (count * (count - 1))
         # Not above 0: beside sampling the group does not deviate from people at all that one could see, in no other way either.
-        likeness = share * np.sqrt(self.distance / length) if length > 0 else float(share > 0)
-        return share, error, float(np.clip(likeness, 0.0, 1.0))
+        likeness = share * np.sqrt(self.distance / length) if length > 0 else 1.0
+        return float(np.clip(likeness, 0.0, 1.0))
 
 
 def _folded(mixtures: Counts, named: npt.NDArray[np.bool_]) -> Counts:
