@@ -1,8 +1,8 @@
 """The aggregator's core: summaries of accounts in, campaigns out. Deterministic; no clock, no I/O.
 
 ``fold`` takes absolute summaries in any order. ``evaluate`` proposes groups by linkage, tests them on content, keeps
-the false discovery rate over all tests ever made, and opens or updates campaigns. ``now`` is event time: the newest
-request that any shard has seen.
+the false discovery rate over all tests ever made, and opens or updates campaigns. ``now`` is event time: the tick of
+the evaluation (``stillwatch.ticks``).
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class AggregatorCore:
         self._docket = Docket(settings.false_discovery_level)
         self.evaluations = 0
         self.last_seen_unix_nano = 0
+        self._now = 0  # of the running evaluation
 
     def fold(self, summaries: Iterable[AccountSummary]) -> int:
         """How many were news."""
@@ -70,12 +71,13 @@ class AggregatorCore:
 
     # -- evaluation --------------------------------------------------------------------------------------------------
 
-    def evaluate(self) -> list[Campaign]:
-        """Campaigns that were opened or changed, oldest first."""
+    def evaluate(self, now_unix_nano: int | None = None) -> list[Campaign]:
+        """Campaigns that were opened or changed, oldest first. ``now``: the tick; by default the newest request of all."""
         self.evaluations += 1
-        self._handoffs.settle(self.last_seen_unix_nano // _MS_NANO)
+        self._now = self.last_seen_unix_nano if now_unix_nano is None else now_unix_nano
+        self._handoffs.settle(self._now // _MS_NANO)
         handed = HandoffGraph(self._handoffs, self.table)
-        moment = self._normality.now(self._campaigners(), handed, self.last_seen_unix_nano)
+        moment = self._normality.now(self._campaigners(), handed, self._now)
         if moment is None:
             return []
         groups = self._normality.groups(self.table.with_at_least(COMPARED_CONVERSATIONS))
@@ -96,7 +98,7 @@ class AggregatorCore:
 
     @property
     def _era(self) -> int:
-        return self.last_seen_unix_nano // (self._settings.era_days * _DAY_NANO)
+        return self._now // (self._settings.era_days * _DAY_NANO)
 
     def _campaigners(self) -> set[int]:
         """Known campaigns do not define what is normal."""
@@ -130,7 +132,7 @@ class AggregatorCore:
         known = self._one_relay_with(found.kept, moment) or self._one_pool_with(accounts, found.floor)
         known = known or self._first_seen_under(key, accounts)
         if known is None and len(self._campaigns) < self._settings.max_campaigns:
-            known = OpenCampaign(self._new_id(key), self.last_seen_unix_nano, found)
+            known = OpenCampaign(self._new_id(key), self._now, found)
             self._campaigns[known.id] = known
         if known is not None:
             self._docket.settle(key)
@@ -208,7 +210,7 @@ class AggregatorCore:
 
     def _refresh(self, campaign: OpenCampaign, moment: Moment) -> Campaign | None:
         self._find_members(campaign, moment)
-        return campaign.update(describe(campaign, self.table, self.last_seen_unix_nano))
+        return campaign.update(describe(campaign, self.table, self._now))
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
