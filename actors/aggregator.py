@@ -84,7 +84,8 @@ class Aggregator:
         await self._recall()
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _LOOK_EVERY_S)
+                async with asyncio.timeout(_LOOK_EVERY_S):  # wait_for of Python 3.11 can swallow that it was cancelled
+                    await self._news.wait()
             self._news.clear()
             try:
                 while (tick := self._gate.ready(self._ports.clock.monotonic_s())) is not None:
@@ -119,13 +120,14 @@ class Aggregator:
 
     # -- shards call -------------------------------------------------------------------------------------------------
 
-    async def fold(self, shard: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
+    async def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
         if not self._recalled:
             raise Unavailable("the aggregator", "it reads back what an earlier life of it has decided")
-        taken = part is None or self._gate.take(part)
-        clock = self._ports.clock
-        self._gate.mark(marks, clock.monotonic_s(), clock.unix_nano())
-        self._news.set()
+        taken = life == self._life and (part is None or self._gate.take(part))
+        if life == self._life:
+            clock = self._ports.clock
+            self._gate.mark(marks, clock.monotonic_s(), clock.unix_nano())
+            self._news.set()
         known = self._gate.closed(mark.partition for mark in marks)
         return Folded(self._life, taken, self._gate.frontier_unix_nano, known)
 

@@ -99,8 +99,8 @@ class RayAggregator:
     def __init__(self, settings: Settings) -> None:
         self._actor = _Actor(AGGREGATOR_NAME, settings.deployment)
 
-    async def fold(self, shard: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
-        answer: Folded = await self._actor.call("fold", shard, part, marks)
+    async def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
+        answer: Folded = await self._actor.call("fold", shard, life, part, marks)
         return answer
 
     async def campaigns(self) -> list[Campaign]:

@@ -67,8 +67,8 @@ class AggregatorHost:
         await aggregator.start()
         return aggregator
 
-    def fold(self, shard: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
-        return self._loop.call(self._aggregator.fold(shard, part, marks), _CALL_TIMEOUT_S)
+    def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
+        return self._loop.call(self._aggregator.fold(shard, life, part, marks), _CALL_TIMEOUT_S)
 
     def campaigns(self) -> list[Campaign]:
         return self._loop.call(self._aggregator.campaigns(), _CALL_TIMEOUT_S)

@@ -6,10 +6,10 @@ A cut stays until the aggregator has it. Pieces may be sent any number of times,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
-from stillwatch.ports import AggregatorClient, Folded, Mark, Part
+from stillwatch.ports import Folded, Mark, Part
 from stillwatch.shard import PartitionCore
 from stillwatch.summary import Report, encode_report
 from stillwatch.ticks import Cut
@@ -22,8 +22,8 @@ _MAX_CUTS: Final = 16
 _MAX_TRACEPARENTS: Final = 32
 _HEARD_AT_ONCE: Final = 1 / 16  # of the time of silence: what is heard closer together is remembered as one
 
-# Tells the answer to whoever needs it; whether it came from a life of the aggregator that knows nothing of what was said.
-Hear = Callable[[Folded], bool]
+# Sends one part; whether the aggregator has it now.
+Tell = Callable[[Part], Awaitable[bool]]
 
 
 class Outbox:
@@ -52,7 +52,7 @@ class Outbox:
         opened = self._cuts[0].tick_unix_nano if self._cuts else self.core.open_unix_nano
         return Mark(self.core.partition, self._closed_unix_nano, opened, silent and not waits)
 
-    async def send(self, shard: str, aggregator: AggregatorClient, hear: Hear) -> bool:
+    async def send(self, tell: Tell) -> bool:
         """``False`` when something is left: it is sent the next time."""
         closed = self.core.closed_unix_nano
         self._cuts += self.core.take_cuts()
@@ -62,8 +62,7 @@ class Outbox:
                 self._cuts.popleft()
                 self._parts_sent = 0
                 continue
-            answer = await aggregator.fold(shard, part, [])
-            if hear(answer) or not answer.taken:
+            if not await tell(part):
                 return False
             self._traceparents.clear()
             self._parts_sent += 1
@@ -92,17 +91,17 @@ class Horizon:
 
     def __init__(self, silence_s: float) -> None:
         self._silence_s = silence_s
-        self._life = ""
+        self.life = ""
         self._frontier_unix_nano = 0
         self._heard: deque[tuple[float, int]] = deque()  # (monotonic, tick), both growing
 
     def hear(self, answer: Folded, now_s: float) -> bool:
-        """Whether another life than before has answered."""
-        if self._life not in ("", answer.life):
-            self._life, self._frontier_unix_nano = answer.life, 0
+        """Whether another life has answered than the one that was spoken to."""
+        if self.life not in ("", answer.life):
+            self.life, self._frontier_unix_nano = answer.life, 0
             self._heard.clear()
             return True
-        self._life = answer.life
+        self.life = answer.life
         self._frontier_unix_nano = max(self._frontier_unix_nano, answer.frontier_unix_nano)
         while len(self._heard) > 1 and self._heard[1][0] <= now_s - self._silence_s:
             self._heard.popleft()

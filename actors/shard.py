@@ -36,6 +36,7 @@ from stillwatch.ports import (
     Lease,
     Leases,
     Mark,
+    Part,
     PartitionFeed,
     RawMessage,
     ShardStatus,
@@ -231,11 +232,10 @@ class Shard:
         """What an earlier owner has told the aggregator need not be told again, tick by tick."""
         mark = Mark(owned.core.partition, 0, 0, silent=False)
         try:
-            answer = await self._ports.aggregator.fold(self.name, None, [mark])
+            answer = await self._fold(None, [mark])
         except StillwatchError as error:
             log.info("%s partition %d says everything from its first tick on: %s", self.name, mark.partition, error)
             return
-        self._hear(answer)
         owned.core.resume_after(answer.closed_unix_nano.get(mark.partition, 0))
 
     def _silent(self, owned: _Owned) -> bool:
@@ -255,26 +255,30 @@ class Shard:
         period_s = self._settings.ingest.summary_period_s
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._cut.wait(), period_s)
+                async with asyncio.timeout(period_s):  # wait_for of Python 3.11 can swallow that it was cancelled
+                    await self._cut.wait()
             self._cut.clear()
             try:
-                aggregator, owned = self._ports.aggregator, list(self._owned.values())
-                told = [await one.outbox.send(self.name, aggregator, self._hear) for one in owned]
+                owned = list(self._owned.values())
+                told = [await one.outbox.send(self._tell) for one in owned]
                 if owned:
-                    marks = [one.outbox.mark(silent=self._silent(one)) for one in owned]
-                    self._hear(await aggregator.fold(self.name, None, marks))
+                    await self._fold(None, [one.outbox.mark(silent=self._silent(one)) for one in owned])
             except Exception as error:
                 log.warning("%s could not report: %s", self.name, error)
                 told = [False]
             if not all(told):
                 await asyncio.sleep(period_s)
 
-    def _hear(self, answer: Folded) -> bool:
-        renewed = self._horizon.hear(answer, self._ports.clock.monotonic_s())
-        if renewed:
+    async def _tell(self, part: Part) -> bool:
+        return (await self._fold(part, [])).taken
+
+    async def _fold(self, part: Part | None, marks: list[Mark]) -> Folded:
+        horizon = self._horizon
+        answer = await self._ports.aggregator.fold(self.name, horizon.life, part, marks)
+        if horizon.hear(answer, self._ports.clock.monotonic_s()):
             for owned in self._owned.values():
                 owned.outbox.say_all_again()
-        return renewed
+        return answer
 
     # -- questions ---------------------------------------------------------------------------------------------------
 

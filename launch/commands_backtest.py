@@ -61,7 +61,9 @@ def backtest(
     honest = _reference(reference) if reference is not None else None
     chosen = make_detector(detector, settings, load_policy(policy or settings.policy_file), limits, honest)
     truth = read_labels(labels) if labels is not None else None
-    run = Backtest(chosen, tick_s=settings.detection.evaluation_tick_s, enforce=enforce, follow=campaigns_of(truth or {}))
+    run = Backtest(
+        chosen, tick_s=settings.detection.evaluation_tick_s, enforce=enforce, follow=campaigns_of(truth or {})
+    )
     source = Input()
     rate = _play(run, events, source)
     content = report(run, truth, source)

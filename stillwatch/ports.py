@@ -287,7 +287,7 @@ class Folded:
     """The aggregator's answer to a shard."""
 
     life: str  # its incarnation. A new one has lost what it knew: the shard sends everything again
-    taken: bool  # False: it has too much to do and does not have the part; it is to be sent again
+    taken: bool  # False: it does not have it. It has too much to do, or it is not whom it was meant for
     frontier_unix_nano: int  # the furthest tick that a partition has closed: those whose streams are silent may follow
     closed_unix_nano: Mapping[int, int]  # of the partitions whose marks came: up to which tick it has their cuts
 
@@ -295,7 +295,10 @@ class Folded:
 class AggregatorClient(Protocol):
     """What a shard needs of the aggregator."""
 
-    async def fold(self, shard: str, part: Part | None, marks: Sequence[Mark]) -> Folded: ...
+    async def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
+        """``life``: whom the shard believes to speak to; "" before the first answer. What was meant for another one is not
+        taken: that a tick was closed was told to the other."""
+        ...
 
 
 class Shards(Protocol):

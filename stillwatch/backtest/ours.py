@@ -43,6 +43,7 @@ class Stillwatch:
         self._decider = Decider(policy.model_copy(update={"mode": "enforce"}), sha256)
         self._tick_nano = nano_of(settings.detection.evaluation_tick_s)
         self._accounts: dict[str, int] = {}  # account -> its partition; also every account that was ever seen
+        self.verdicts: list[Verdict] = []  # as the cluster decides them, under the same ids; held back or not
         self.held_back = 0  # accounts that a blast-radius limit spared
         self.rejected = 0
 
@@ -65,7 +66,9 @@ class Stillwatch:
 
     def advance(self, now_unix_nano: int) -> list[ActedOn]:
         if now_unix_nano % self._tick_nano:
-            raise ValueError(f"no tick of {self._tick_nano // _S_NANO} s: the settings say where this detector's ticks are")
+            raise ValueError(
+                f"no tick of {self._tick_nano // _S_NANO} s: the settings say where this detector's ticks are"
+            )
         alerts: dict[str, AccountScore] = {}
         cuts = []
         for partition, core in enumerate(self._partitions):
@@ -92,6 +95,7 @@ class Stillwatch:
 
     def _carry_out(self, verdict: Verdict, now_unix_nano: int, score_of: Mapping[str, float]) -> list[ActedOn]:
         self._decider.taken(verdict)
+        self.verdicts.append(verdict)
         if strength(verdict.action) == 0:
             return []
         verdict, limit = self._decider.limited(verdict, len(self._aggregator.table), now_unix_nano / _S_NANO)
