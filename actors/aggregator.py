@@ -66,6 +66,7 @@ class Aggregator:
         self._gate = TickGate(settings.partitions, tick_nano, settings.ingest.tick_patience_s)
         self._news = asyncio.Event()
         self._recalled = False
+        self._evaluated_unix_nano = 0  # the last tick that all is done of
         self._actions = self._suppressed = 0
         # A new life has lost what it knew; shards notice by this name and send everything again.
         self._life = f"{os.getpid()}-{ports.clock.unix_nano()}"
@@ -152,6 +153,7 @@ class Aggregator:
                 await self._tell(campaign, traceparent_of(span), tick_unix_nano)
             for _, score in sorted(alerts.items()):
                 await self._act_on_score(score, tick_unix_nano)
+        self._evaluated_unix_nano = tick_unix_nano
 
     async def _until_done(self, what: Callable[[], Awaitable[None]]) -> None:
         """An outage delays what was decided and all that comes after it; nothing of it is left out."""
@@ -231,6 +233,6 @@ class Aggregator:
         return AggregatorStatus(
             accounts=len(self._core.table), campaigns=len(self._core.campaigns()), groups_tested=self._core.tests,
             evaluations=self._core.evaluations, actions=self._actions, suppressed_actions=self._suppressed,
-            pid=os.getpid(), evaluated_unix_nano=self._gate.evaluated_unix_nano, partitions_behind=self._gate.behind,
+            pid=os.getpid(), evaluated_unix_nano=self._evaluated_unix_nano, partitions_behind=self._gate.behind,
             incomplete_evaluations=self._gate.incomplete,
         )  # fmt: skip

@@ -94,7 +94,7 @@ class TickGate:
     def _close_in_silence(self, wall_unix_nano: int) -> None:
         """Where no stream says anything, the last tick is closed when its time has come by the clock."""
         waited_for = [mark for number, mark in self._marks.items() if number not in self._behind]
-        newest = max((mark.open_unix_nano for mark in waited_for), default=0)
+        newest = max([*(mark.open_unix_nano for mark in waited_for), *self._waiting], default=0)
         if newest <= wall_unix_nano and waited_for and all(mark.silent for mark in waited_for):
             self._all_silent_unix_nano = max(self._all_silent_unix_nano, newest)
 
@@ -110,6 +110,8 @@ class TickGate:
         missing = {number for number, mark in self._marks.items() if mark.closed_unix_nano < tick} - self._behind
         if not missing:
             return tick
+        if self.frontier_unix_nano < tick:  # what came too late: its tick is still running for everybody
+            return None
         if self._due is None or self._due[0] != tick:
             self._due = tick, now_s
         if now_s - self._due[1] < self._patience_s:
