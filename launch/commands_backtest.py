@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from launch.detectors import DETECTORS, THRESHOLDS_FILE, load_thresholds, make_detector
+from launch.detectors import DETECTORS, THRESHOLDS_FILE, load_thresholds, make_detector, tick_s_of
 from launch.files import count_lines, read_events
 from launch.settings import load_policy, load_settings
 from stillwatch.backtest import Backtest, EventOrder, Input, Labels, Truth, campaigns_of, encode, rejections, report
@@ -39,7 +39,7 @@ def backtest(
     policy: Annotated[str | None, typer.Option(help="Else the settings' policy. Shadow is carried out here.")] = None,
     tick: Annotated[
         float | None,
-        typer.Option(help="Hours of event time between evaluations, else the settings' ticks.", min=1 / 60, max=720),
+        typer.Option(help="Hours between evaluations, else the cluster's; a rival's are one.", min=1 / 60, max=720),
     ] = None,
     enforce: Annotated[bool, typer.Option(help="Refuse later requests of accounts that were acted on.")] = True,
     reference: Annotated[Path | None, typer.Option(help="Events of honest traffic, for mmd.")] = None,
@@ -55,15 +55,14 @@ def backtest(
     """Who would have been acted on, when, and what had leaked by then. The same input gives the same report."""
     chosen_tick = {} if tick is None else {"detection": {"evaluation_tick_s": round(tick * 3_600)}}
     settings = load_settings(None, {"partitions": partitions, "shards": 1, **chosen_tick})
+    tick_s = settings.detection.evaluation_tick_s if tick is not None else tick_s_of(detector, settings)
     limits = load_thresholds(thresholds)
     if detector != NAME and detector not in limits:
         print(f"{detector} has no threshold in {thresholds}: it scores and acts on nobody", file=sys.stderr)
     honest = _reference(reference) if reference is not None else None
     chosen = make_detector(detector, settings, load_policy(policy or settings.policy_file), limits, honest)
     truth = read_labels(labels) if labels is not None else None
-    run = Backtest(
-        chosen, tick_s=settings.detection.evaluation_tick_s, enforce=enforce, follow=campaigns_of(truth or {})
-    )
+    run = Backtest(chosen, tick_s=tick_s, enforce=enforce, follow=campaigns_of(truth or {}))
     source = Input()
     rate = _play(run, events, source)
     content = report(run, truth, source)
