@@ -1,7 +1,8 @@
 """The aggregator: takes the shards' reports, evaluates, publishes campaigns and verdicts, carries the policy out.
 
-No Ray here. It has no state of its own that can not be had again: shards send everything anew to a new life of it,
-campaigns, revocations and indicators are read back from their streams at the start.
+It evaluates at ticks of event time, each of them once, in order, when every partition has said what it was then
+(docs/adr/0014). No Ray here. It has no state of its own that can not be had again: shards send everything anew to a new life
+of it; campaigns, revocations and indicators are read back from their streams at the start.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
@@ -18,6 +22,7 @@ from actors.spans import MAX_LINKS, parent_and_links, remote_context, traceparen
 from stillwatch.aggregator import AggregatorCore
 from stillwatch.decisions import Decider
 from stillwatch.errors import NotFound, Unavailable
+from stillwatch.gate import TickGate
 from stillwatch.indicators import ExchangeKeys, Imported, Indicator, Refused, current, read, verified
 from stillwatch.names import SPAN_EVALUATE, SPAN_REVOKE
 from stillwatch.policy import revocation_of
@@ -26,17 +31,22 @@ from stillwatch.ports import (
     AuditEntry,
     AuditLog,
     Clock,
+    Folded,
     IndicatorStore,
+    Mark,
+    Part,
     RevocationStore,
     VerdictLog,
 )
 from stillwatch.settings import Policy, Settings
 from stillwatch.summary import decode_report
+from stillwatch.ticks import nano_of
 from stillwatch.verdict import AccountScore, Campaign, Verdict
 
 log = logging.getLogger("stillwatch.aggregator")
 
 _RETRY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0  # whether a partition has been waited for long enough; what comes wakes it at once
 _RECONCILE_EVERY_S: Final = 30.0  # reads all revocations; an expired key left longer harms nobody, gateways check
 
 
@@ -57,9 +67,11 @@ class Aggregator:
         self._settings, self._ports, self._keys = settings, ports, exchange_keys or {}
         self._core = AggregatorCore(settings.detection, self._keys)
         self._decider = Decider(policy, settings.config_sha256(policy))
-        self._alerts: dict[str, AccountScore] = {}
-        self._traceparents: dict[str, None] = {}
-        self._changed = False
+        tick_nano = nano_of(settings.detection.evaluation_tick_s)
+        self._gate = TickGate(settings.partitions, tick_nano, settings.ingest.tick_patience_s)
+        self._news = asyncio.Event()
+        self._recalled = False
+        self._evaluated_unix_nano = 0  # the last tick that all is done of
         self._actions = self._suppressed = 0
         # A new life has lost what it knew; shards notice by this name and send everything again.
         self._life = f"{os.getpid()}-{ports.clock.unix_nano()}"
@@ -77,23 +89,31 @@ class Aggregator:
     async def _run(self) -> None:
         await self._recall()
         while True:
-            await asyncio.sleep(self._settings.detection.evaluation_period_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):  # wait_for of Python 3.11 can swallow that it was cancelled
+                    await self._news.wait()
+            self._news.clear()
             try:
-                await self.evaluate()
+                while (tick := self._gate.ready(self._ports.clock.monotonic_s())) is not None:
+                    await self._evaluate(tick)
                 await self._reconcile()
             except Exception:
                 log.exception("an evaluation failed; the next one sees the same summaries")
-                self._changed = True
+                await asyncio.sleep(_RETRY_S)
 
     async def _recall(self) -> None:
         while True:
             try:
-                for campaign in await self._ports.verdicts.campaigns():
+                campaigns = await self._ports.verdicts.campaigns()
+                for campaign in campaigns:
                     self._core.recall(campaign)
                 for revocation in await self._ports.revocations.list():
                     self._decider.remember(revocation)
                 for imported in await self._ports.indicators.list():
                     self._core.exchange.shelf.recall(imported)
+                # What was published is not gone through once more: it would be told as it was then.
+                self._gate.resume_after(max((campaign.updated_at_unix_nano for campaign in campaigns), default=0))
+                self._recalled = True
                 return
             except Exception as error:
                 log.warning("could not read campaigns, revocations and indicators back yet: %s", error)
@@ -108,54 +128,73 @@ class Aggregator:
 
     # -- shards call -------------------------------------------------------------------------------------------------
 
-    async def fold(self, shard: str, payload: bytes) -> str:
-        report = decode_report(payload)
-        news = self._core.fold(report.summaries)
-        if news or report.alerts:
-            self._changed = True
-            self._alerts.update((score.account, score) for score in report.alerts)
-            for traceparent in report.traceparents:
-                self._traceparents[traceparent] = None
-            while len(self._traceparents) > MAX_LINKS:
-                self._traceparents.pop(next(iter(self._traceparents)))
-        return self._life
+    async def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
+        if not self._recalled:
+            raise Unavailable("the aggregator", "it reads back what an earlier life of it has decided")
+        taken = life == self._life and (part is None or self._gate.take(part))
+        if life == self._life:
+            clock = self._ports.clock
+            self._gate.mark(marks, clock.monotonic_s(), clock.unix_nano())
+            self._news.set()
+        known = self._gate.closed(mark.partition for mark in marks)
+        return Folded(self._life, taken, self._gate.frontier_unix_nano, known)
 
     # -- evaluation --------------------------------------------------------------------------------------------------
 
-    async def evaluate(self) -> None:
-        if not self._changed:
-            return
-        self._changed = False
-        contexts = [c for traceparent in reversed(self._traceparents) if (c := remote_context(traceparent)) is not None]
-        self._traceparents.clear()
-        parent, links = parent_and_links(contexts)
+    async def _evaluate(self, tick_unix_nano: int) -> None:
+        alerts: dict[str, AccountScore] = {}
+        traceparents: dict[str, None] = {}
+        for part in self._gate.open(tick_unix_nano):
+            report = decode_report(part)
+            self._core.fold(report.summaries)
+            alerts.update((score.account, score) for score in report.alerts)
+            traceparents.update(dict.fromkeys(report.traceparents))
+            await asyncio.sleep(0)  # shards and questions are answered in between
+        newest = list(reversed(traceparents))[:MAX_LINKS]
+        parent, links = parent_and_links([c for text in newest if (c := remote_context(text)) is not None])
         with self._ports.tracer.start_as_current_span(SPAN_EVALUATE, context=parent, links=links) as span:
-            changed = self._core.evaluate()
+            changed = self._core.evaluate(tick_unix_nano)
             span.set_attribute("stillwatch.accounts", len(self._core.table))
             span.set_attribute("stillwatch.campaigns.changed", len(changed))
             for campaign in changed:
-                await self._ports.verdicts.publish_campaign(campaign, traceparent_of(span))
-                await self._act_on(campaign)
-            alerts, self._alerts = self._alerts, {}
-            for score in alerts.values():
-                verdict = self._decider.on_score(score, self._core.last_seen_unix_nano)
-                if verdict is not None:
-                    self._decider.taken(verdict)
-                    await self._carry_out(verdict)
+                await self._tell(campaign, traceparent_of(span), tick_unix_nano)
+            for _, score in sorted(alerts.items()):
+                await self._act_on_score(score, tick_unix_nano)
+        self._evaluated_unix_nano = tick_unix_nano
 
-    async def _act_on(self, campaign: Campaign) -> None:
-        for verdict in self._decider.on_campaign(campaign, self._core.table, self._core.last_seen_unix_nano):
+    async def _until_done(self, what: Callable[[], Awaitable[None]]) -> None:
+        """An outage delays what was decided and all that comes after it; nothing of it is left out."""
+        while True:
+            try:
+                return await what()
+            except Unavailable as error:
+                log.warning("what was decided waits: %s", error)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _tell(self, campaign: Campaign, traceparent: str | None, now_unix_nano: int) -> None:
+        await self._until_done(partial(self._ports.verdicts.publish_campaign, campaign, traceparent))
+        for verdict in self._decider.on_campaign(campaign, self._core.table, now_unix_nano):
             await self._carry_out(verdict)
             self._decider.taken(verdict)
             self._core.acted(campaign.id, verdict.action)
 
+    async def _act_on_score(self, score: AccountScore, now_unix_nano: int) -> None:
+        verdict = self._decider.on_score(score, now_unix_nano)
+        if verdict is not None:
+            await self._carry_out(verdict)
+            self._decider.taken(verdict)
+
     async def _carry_out(self, verdict: Verdict) -> None:
         """Publish, limit, enforce, audit: in this order, so that nothing is enforced that was not announced."""
-        clock = self._ports.clock
-        verdict, limit = self._decider.limited(verdict, len(self._core.table), clock.monotonic_s())
+        now_s = self._ports.clock.monotonic_s()
+        verdict, limit = self._decider.limited(verdict, len(self._core.table), now_s)
         if limit is not None:
             self._suppressed += len(verdict.members)
             log.error("blast radius: %s held back (%s); review it and revoke by hand", verdict.id, limit)
+        await self._until_done(partial(self._announce, verdict))  # the limit counted it once
+
+    async def _announce(self, verdict: Verdict) -> None:
+        clock = self._ports.clock
         with self._ports.tracer.start_as_current_span(SPAN_REVOKE, kind=SpanKind.PRODUCER) as span:
             span.set_attribute("messaging.system", "nats")
             span.set_attribute("messaging.operation.name", "publish")
@@ -250,5 +289,6 @@ class Aggregator:
         return AggregatorStatus(
             accounts=len(self._core.table), campaigns=len(self._core.campaigns()), groups_tested=self._core.tests,
             evaluations=self._core.evaluations, actions=self._actions, suppressed_actions=self._suppressed,
-            pid=os.getpid(),
+            pid=os.getpid(), evaluated_unix_nano=self._evaluated_unix_nano, partitions_behind=self._gate.behind,
+            incomplete_evaluations=self._gate.incomplete,
         )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import ray
@@ -14,7 +14,7 @@ from stillwatch.errors import NotOwner, StillwatchError, Unavailable
 from stillwatch.event import RequestEvent
 from stillwatch.indicators import Imported, Indicator, Refused
 from stillwatch.partition import partition_of
-from stillwatch.ports import AccountView, AggregatorStatus, Leases, ShardStatus
+from stillwatch.ports import AccountView, AggregatorStatus, Folded, Leases, Mark, Part, ShardStatus
 from stillwatch.settings import Settings
 from stillwatch.subjects import lease_key
 from stillwatch.verdict import AccountScore, Campaign
@@ -100,9 +100,9 @@ class RayAggregator:
     def __init__(self, settings: Settings) -> None:
         self._actor = _Actor(AGGREGATOR_NAME, settings.deployment)
 
-    async def fold(self, shard: str, report: bytes) -> str:
-        life: str = await self._actor.call("fold", shard, report)
-        return life
+    async def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
+        answer: Folded = await self._actor.call("fold", shard, life, part, marks)
+        return answer
 
     async def campaigns(self) -> list[Campaign]:
         found: list[Campaign] = await self._actor.call("campaigns")

@@ -18,7 +18,7 @@ from actors.loop import LoopThread
 from actors.shard import Shard
 from stillwatch.event import RequestEvent
 from stillwatch.indicators import Imported, Indicator, Refused
-from stillwatch.ports import AccountView, AggregatorStatus, ShardStatus
+from stillwatch.ports import AccountView, AggregatorStatus, Folded, Mark, Part, ShardStatus
 from stillwatch.settings import Settings
 from stillwatch.verdict import AccountScore, Campaign
 
@@ -68,8 +68,8 @@ class AggregatorHost:
         await aggregator.start()
         return aggregator
 
-    def fold(self, shard: str, report: bytes) -> str:
-        return self._loop.call(self._aggregator.fold(shard, report), _CALL_TIMEOUT_S)
+    def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
+        return self._loop.call(self._aggregator.fold(shard, life, part, marks), _CALL_TIMEOUT_S)
 
     def campaigns(self) -> list[Campaign]:
         return self._loop.call(self._aggregator.campaigns(), _CALL_TIMEOUT_S)

@@ -2,6 +2,9 @@
 
 No Ray here: a plain class on an asyncio loop, given its ports. Order within a batch: state first, then the dead letters
 are stored, then the acknowledgement; a crash anywhere in between costs a replay and changes nothing.
+
+What the aggregator hears is cut at ticks of event time by the partitions themselves (docs/adr/0014); when it is sent, and
+in how many pieces, changes nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
 
+from actors.outbox import Horizon, Outbox
 from actors.spans import of_ids, parent_and_links, remote_context, traceparent_of
 from stillwatch.errors import NotOwner, StillwatchError, Unavailable
 from stillwatch.event import RequestEvent
@@ -27,8 +32,11 @@ from stillwatch.ports import (
     DeadLetter,
     DeadLetters,
     EventStream,
+    Folded,
     Lease,
     Leases,
+    Mark,
+    Part,
     PartitionFeed,
     RawMessage,
     ShardStatus,
@@ -36,16 +44,13 @@ from stillwatch.ports import (
 from stillwatch.settings import Settings
 from stillwatch.shard import Observed, PartitionCore
 from stillwatch.subjects import consumer_name, lease_key
-from stillwatch.summary import Report, encode_report
 from stillwatch.verdict import AccountScore
 
 log = logging.getLogger("stillwatch.shard")
 
 # Messages between two yields to the loop: about 15 ms of work, so that questions are answered in between.
 _SLICE: Final = 100
-# Summaries in one call to the aggregator: about 300 KB.
-_SUMMARIES_PER_CALL: Final = 1_000
-_MAX_ALERTS: Final = 1_000
+_PAUSE_S: Final = 0.05  # of a partition whose cuts the aggregator does not keep up with
 _RETRY_S: Final = 1.0
 
 
@@ -65,9 +70,10 @@ class _Owned:
     lease: Lease
     feed: PartitionFeed
     deadline_s: float  # monotonic: when the lease must be thought lost
-    traceparents: dict[str, None] = field(default_factory=dict)
+    outbox: Outbox
     letters: list[DeadLetter] = field(default_factory=list)  # in state as rejected, not yet stored
     unacknowledged: bool = False
+    empty_since_s: float | None = None  # monotonic: no message was there since
 
 
 class Shard:
@@ -79,13 +85,13 @@ class Shard:
         self._settings = settings
         self._ports = ports
         self._owned: dict[int, _Owned] = {}
-        self._alerts: dict[str, AccountScore] = {}
-        self._aggregator_life = ""
+        self._horizon = Horizon(settings.ingest.silence_s)
+        self._cut = asyncio.Event()  # there is something to tell the aggregator
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._own(partition)) for partition in self._wanted]
-        self._tasks += [asyncio.create_task(self._renew_leases()), asyncio.create_task(self._send_summaries())]
+        self._tasks += [asyncio.create_task(self._renew_leases()), asyncio.create_task(self._report())]
 
     async def stop(self) -> None:
         """Stop pulling, give the leases back: another shard need not wait for them to expire."""
@@ -129,18 +135,27 @@ class Shard:
             return None
         core = PartitionCore(partition, self._settings.partitions, self._settings.ingest, self._settings.detection)
         feed = await self._ports.events.open(partition, core.last_sequence)
-        owned = _Owned(core, lease, feed, asked_s + ttl_s)
+        owned = _Owned(core, lease, feed, asked_s + ttl_s, Outbox(core))
         self._owned[partition] = owned
         log.info("%s owns partition %d, epoch %d", self.name, partition, lease.epoch)
         return owned
 
     async def _work(self, partition: int, owned: _Owned) -> None:
-        ingest = self._settings.ingest
+        ingest, clock = self._settings.ingest, self._ports.clock
+        await self._resume(owned)
         while self._holds(owned):
             try:
                 await self._settle(owned)
+                if owned.outbox.full:
+                    await asyncio.sleep(_PAUSE_S)
+                    continue
+                asked_s = clock.monotonic_s()
                 messages = await owned.feed.fetch(ingest.batch_messages, ingest.fetch_timeout_s)
-                if messages and self._holds(owned):
+                if not messages:
+                    owned.empty_since_s = asked_s if owned.empty_since_s is None else owned.empty_since_s
+                    self._follow(owned)
+                elif self._holds(owned):
+                    owned.empty_since_s = None
                     await self._take(partition, owned, messages)
             except Unavailable as error:
                 # A feed survives an outage in place, and what is in state is skipped when it comes again: as long as
@@ -158,6 +173,8 @@ class Shard:
         observed: list[Observed] = []
         for start in range(0, len(messages), _SLICE):
             observed.append(owned.core.observe(messages[start : start + _SLICE]))
+            if owned.core.waiting_cuts:
+                self._cut.set()
             await asyncio.sleep(0)
         contexts += [of_ids(*ids) for one in observed for ids in one.contexts]
         parent, links = parent_and_links(contexts)
@@ -182,11 +199,7 @@ class Shard:
             await self._settle(owned)
         traceparent = traceparent_of(span) if parent is not None else None
         if traceparent is not None:
-            owned.traceparents[traceparent] = None
-            if len(owned.traceparents) > 32:
-                owned.traceparents.pop(next(iter(owned.traceparents)))
-        for one in observed:
-            self._keep_alerts(one.alarming)
+            owned.outbox.trace(traceparent)
 
     async def _settle(self, owned: _Owned) -> None:
         """Stores the dead letters, then acknowledges. What fails here is tried again before the next batch."""
@@ -196,11 +209,6 @@ class Shard:
         if owned.unacknowledged:
             await owned.feed.ack(owned.core.last_sequence)
             owned.unacknowledged = False
-
-    def _keep_alerts(self, scores: list[AccountScore]) -> None:
-        for score in scores:
-            if score.band == "severe" and (score.account in self._alerts or len(self._alerts) < _MAX_ALERTS):
-                self._alerts[score.account] = score
 
     async def _renew_leases(self) -> None:
         ttl_s = self._settings.ingest.lease_ttl_s
@@ -218,41 +226,59 @@ class Shard:
                 else:
                     owned.lease, owned.deadline_s = renewed, asked_s + ttl_s
 
-    # -- summaries ---------------------------------------------------------------------------------------------------
+    # -- ticks -------------------------------------------------------------------------------------------------------
 
-    async def _send_summaries(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.ingest.summary_period_s)
-            for owned in list(self._owned.values()):
-                try:
-                    more = True
-                    while more:
-                        more = await self._send_some(owned)
-                except Exception as error:
-                    log.warning("%s could not send summaries: %s", self.name, error)
-
-    async def _send_some(self, owned: _Owned) -> bool:
-        """One call's worth; ``True`` when there may be more."""
-        summaries = owned.core.take_summaries(_SUMMARIES_PER_CALL)
-        alerts, self._alerts = self._alerts, {}
-        if not summaries and not alerts:
-            return False
-        traceparents = list(owned.traceparents)
-        owned.traceparents.clear()
+    async def _resume(self, owned: _Owned) -> None:
+        """What an earlier owner has told the aggregator need not be told again, tick by tick."""
+        mark = Mark(owned.core.partition, 0, 0, silent=False)
         try:
-            report = encode_report(Report(summaries, list(alerts.values()), traceparents))
-            life = await self._ports.aggregator.fold(self.name, report)
-        except BaseException:
-            owned.core.untake(summary.account for summary in summaries)
-            self._alerts = {**alerts, **self._alerts}
-            raise
-        if life != self._aggregator_life:
-            # A new aggregator knows nothing: everything is due again.
-            self._aggregator_life = life
-            for each in self._owned.values():
-                each.core.untake_all()
-            return True
-        return len(summaries) == _SUMMARIES_PER_CALL
+            answer = await self._fold(None, [mark])
+        except StillwatchError as error:
+            log.info("%s partition %d says everything from its first tick on: %s", self.name, mark.partition, error)
+            return
+        owned.core.resume_after(answer.closed_unix_nano.get(mark.partition, 0))
+
+    def _silent(self, owned: _Owned) -> bool:
+        since_s = owned.empty_since_s
+        return since_s is not None and self._ports.clock.monotonic_s() - since_s >= self._settings.ingest.silence_s
+
+    def _follow(self, owned: _Owned) -> None:
+        """A silent partition closes the ticks that were known to be over when its silence began: in a stream that is in
+        order of time, nothing of before can come any more."""
+        if self._silent(owned):
+            owned.core.close(self._horizon.known_for_a_while(self._ports.clock.monotonic_s()))
+            if owned.core.waiting_cuts:
+                self._cut.set()
+
+    async def _report(self) -> None:
+        """At once when a tick has been closed, and now and then how far the partitions are."""
+        period_s = self._settings.ingest.summary_period_s
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(period_s):  # wait_for of Python 3.11 can swallow that it was cancelled
+                    await self._cut.wait()
+            self._cut.clear()
+            try:
+                owned = list(self._owned.values())
+                told = [await one.outbox.send(self._tell) for one in owned]
+                if owned:
+                    await self._fold(None, [one.outbox.mark(silent=self._silent(one)) for one in owned])
+            except Exception as error:
+                log.warning("%s could not report: %s", self.name, error)
+                told = [False]
+            if not all(told):
+                await asyncio.sleep(period_s)
+
+    async def _tell(self, part: Part) -> bool:
+        return (await self._fold(part, [])).taken
+
+    async def _fold(self, part: Part | None, marks: list[Mark]) -> Folded:
+        horizon = self._horizon
+        answer = await self._ports.aggregator.fold(self.name, horizon.life, part, marks)
+        if horizon.hear(answer, self._ports.clock.monotonic_s()):
+            for owned in self._owned.values():
+                owned.outbox.say_all_again()
+        return answer
 
     # -- questions ---------------------------------------------------------------------------------------------------
 

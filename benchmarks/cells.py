@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from benchmarks.crowds import crowds_of
 from benchmarks.thresholds import fingerprinted_once, honest_reference
-from launch.detectors import THRESHOLDS_FILE, load_thresholds, make_detector
+from launch.detectors import THRESHOLDS_FILE, load_thresholds, make_detector, tick_s_of
 from launch.scenarios import load_scenario
 from launch.settings import load_policy, load_settings
 from stillwatch.backtest import Backtest, Detector, Labels, Truth, campaigns_of, evaluate
@@ -128,11 +128,13 @@ def compute(cells: Sequence[Cell], folder: Path, texts: TextSource) -> list[dict
     return out
 
 
-def _detector(cell: Cell, texts: TextSource) -> Detector:
+def _detector(cell: Cell, texts: TextSource) -> tuple[Detector, int]:
+    """And the seconds between its ticks."""
     profile, policy = companions(cell.scenario)
     reference = honest_reference(texts) if cell.detector == WindowedMmd.name else None
     settings = load_settings(profile, {"partitions": _PARTITIONS, "shards": _PARTITIONS}, environment={})
-    return make_detector(cell.detector, settings, load_policy(policy), load_thresholds(), reference)
+    made = make_detector(cell.detector, settings, load_policy(policy), load_thresholds(), reference)
+    return made, tick_s_of(cell.detector, settings)
 
 
 class _Run:
@@ -142,12 +144,14 @@ class _Run:
     def __init__(self, cell: Cell, scenario: Scenario, truth: Labels, texts: TextSource) -> None:
         self._cell, self._truth = cell, truth
         self._scenario = scenario
-        self._detector = _detector(cell, texts)
+        self._detector, tick_s = _detector(cell, texts)
         self._kinds: dict[str, str] = {}
         self._days: dict[str, dict[str, Any]] = {}
         self._due = [day for day in CHECKPOINT_DAYS if day <= scenario.days]
         self._begin = scenario.start_unix_s * 1_000_000_000
-        self._backtest = Backtest(self._detector, enforce=False, follow=campaigns_of(truth), on_tick=self._at_tick)
+        self._backtest = Backtest(
+            self._detector, tick_s=tick_s, enforce=False, follow=campaigns_of(truth), on_tick=self._at_tick
+        )
 
     def feed(self, event: RequestEvent) -> None:
         if event.account not in self._kinds:

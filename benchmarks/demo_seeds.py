@@ -1,7 +1,6 @@
 """How the detector does on the demo's world under other seeds: `python -m benchmarks.demo_seeds [SEEDS]`.
 
-The same core, policy and traffic as `make demo`, without NATS and Ray: accounts that are acted on stop being served, and
-the aggregator evaluates every 48 minutes of event time.
+The same core, policy, ticks and traffic as `make demo`, without NATS and Ray: accounts that are acted on stop being served.
 """
 
 from __future__ import annotations
@@ -15,14 +14,12 @@ from stillwatch.backtest import Backtest, Truth, evaluate
 from stillwatch.backtest.ours import Stillwatch
 from stillwatch.simulator import BuiltinTexts, labels, simulate
 
-_EVALUATE_EVERY_S = 48 * 60
-
 
 def row(seed: int, texts: BuiltinTexts) -> str:
     scenario = load_scenario(SCENARIO, seed)
     truth = {one.account: Truth(one.kind, one.campaign) for one in labels(scenario)}
     settings = load_settings("configs/profiles/demo.yaml", {"partitions": 1, "shards": 1}, environment={})
-    run = Backtest(Stillwatch(settings, load_policy("configs/policies/demo.yaml")), tick_s=_EVALUATE_EVERY_S)
+    run = Backtest(Stillwatch(settings, load_policy("configs/policies/demo.yaml")))
     for event in simulate(scenario, texts):
         run.feed(event)
     run.finish()

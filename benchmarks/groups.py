@@ -58,8 +58,9 @@ def worlds(scenario: Scenario, texts: TextSource, hours: list[int]) -> Iterator[
         while due and plain.time_unix_nano >= (scenario.start_unix_s * 10**9 + due[0] * _HOUR_NANO):
             core.observe(waiting)
             waiting = []
-            while summaries := core.take_summaries(1_000):
-                for summary in summaries:
+            core.close(plain.time_unix_nano)
+            for cut in core.take_cuts():
+                for summary in cut.summaries:
                     table.put(summary)
             yield due.pop(0), world
         if not due:

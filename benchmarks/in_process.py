@@ -63,6 +63,7 @@ def observing(batch: Sequence[RawMessage]) -> None:
     core = PartitionCore(0, 1, IngestSettings(), DetectionSettings())
     for start in range(0, len(batch), 100):
         core.observe(batch[start : start + 100])
+        core.take_cuts()  # what the aggregator hears is part of the cost
 
 
 def plain_river(made: Sequence[RequestEvent]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
-from launch.detectors import THRESHOLDS_FILE
+from launch.detectors import RIVAL_TICK_S, THRESHOLDS_FILE
 from launch.scenarios import load_scenario
 from stillwatch.backtest import Backtest
 from stillwatch.backtest.curves import NO_OPINION, threshold_at
@@ -50,7 +50,7 @@ def highest_scores(rivals: dict[str, Rival], scenario: Scenario, texts: TextSour
             known[account] = max(known.get(account, score), score)
 
     runs = [
-        Backtest(rival, on_tick=lambda _now, name=name, rival=rival: note(name, rival))  # type: ignore[misc]
+        Backtest(rival, tick_s=RIVAL_TICK_S, on_tick=lambda _now, name=name, rival=rival: note(name, rival))  # type: ignore[misc]
         for name, rival in rivals.items()
     ]
     for number, plain in enumerate(simulate(scenario, texts)):

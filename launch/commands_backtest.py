@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from launch.detectors import DETECTORS, THRESHOLDS_FILE, load_thresholds, make_detector
+from launch.detectors import DETECTORS, THRESHOLDS_FILE, load_thresholds, make_detector, tick_s_of
 from launch.files import count_lines, read_events
 from launch.settings import load_policy, load_settings
 from stillwatch.backtest import Backtest, EventOrder, Input, Labels, Truth, campaigns_of, encode, rejections, report
@@ -37,7 +37,10 @@ def backtest(
     html: Annotated[Path | None, typer.Option(help="Where the report for people goes: one file, no network.")] = None,
     detector: Annotated[str, typer.Option(help=f"One of {', '.join(DETECTORS)}.")] = NAME,
     policy: Annotated[str | None, typer.Option(help="Else the settings' policy. Shadow is carried out here.")] = None,
-    tick: Annotated[float, typer.Option(help="Hours of event time between evaluations.", min=1 / 60, max=720)] = 1.0,
+    tick: Annotated[
+        float | None,
+        typer.Option(help="Hours between evaluations, else the cluster's; a rival's are one.", min=1 / 60, max=720),
+    ] = None,
     enforce: Annotated[bool, typer.Option(help="Refuse later requests of accounts that were acted on.")] = True,
     reference: Annotated[Path | None, typer.Option(help="Events of honest traffic, for mmd.")] = None,
     thresholds: Annotated[str, typer.Option(help="The rivals' thresholds.")] = THRESHOLDS_FILE,
@@ -50,14 +53,16 @@ def backtest(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report instead of a summary.")] = False,
 ) -> None:
     """Who would have been acted on, when, and what had leaked by then. The same input gives the same report."""
-    settings = load_settings(None, {"partitions": partitions, "shards": 1})
+    chosen_tick = {} if tick is None else {"detection": {"evaluation_tick_s": round(tick * 3_600)}}
+    settings = load_settings(None, {"partitions": partitions, "shards": 1, **chosen_tick})
+    tick_s = settings.detection.evaluation_tick_s if tick is not None else tick_s_of(detector, settings)
     limits = load_thresholds(thresholds)
     if detector != NAME and detector not in limits:
         print(f"{detector} has no threshold in {thresholds}: it scores and acts on nobody", file=sys.stderr)
     honest = _reference(reference) if reference is not None else None
     chosen = make_detector(detector, settings, load_policy(policy or settings.policy_file), limits, honest)
     truth = read_labels(labels) if labels is not None else None
-    run = Backtest(chosen, tick_s=tick * 3_600, enforce=enforce, follow=campaigns_of(truth or {}))
+    run = Backtest(chosen, tick_s=tick_s, enforce=enforce, follow=campaigns_of(truth or {}))
     source = Input()
     rate = _play(run, events, source)
     content = report(run, truth, source)

@@ -31,7 +31,9 @@ from stillwatch.errors import StillwatchError
 from stillwatch.event import RequestEvent
 from stillwatch.gateway import Enforcer, Publisher, refuses
 from stillwatch.simulator import BuiltinTexts, labels, simulate
+from stillwatch.ticks import nano_of
 
+_PROFILE: Final = "configs/profiles/demo.yaml"
 _POLL_S: Final = 1.0
 _SETTLE_S: Final = 25.0  # after the last event: the last summaries and one more evaluation
 _DATA: Final = ".stillwatch"
@@ -46,12 +48,13 @@ def run_demo(scenario_file: str, seconds: float, linger: bool) -> int:
     )
     events = list(simulate(scenario, BuiltinTexts()))
     kinds = {row.account: row.kind for row in labels(scenario)}
-    # It ends now, so that what the API shows has the times that a person expects.
-    shift = time.time_ns() - events[-1].time_unix_nano
+    # It has just ended, with a tick, so that what the API shows has the times that a person expects and all of it is seen.
+    tick_nano = nano_of(load_settings(_PROFILE).detection.evaluation_tick_s)
+    shift = time.time_ns() // tick_nano * tick_nano - 1 - events[-1].time_unix_nano
     events = list(rebased(events, shift))
     console.print(f"{len(events)} requests of {len(kinds)} accounts. Starting NATS, Ray and the API (about 20 s) ...")
     with tempfile.TemporaryDirectory(prefix="stillwatch-demo-") as directory:
-        settings = load_settings("configs/profiles/demo.yaml", {"data_dir": directory})
+        settings = load_settings(_PROFILE, {"data_dir": directory})
         settings, key = with_local_key(settings)
         with cluster(settings) as running:
             page = f"{running.http_url}/#key={key}"

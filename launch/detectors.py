@@ -17,6 +17,14 @@ from stillwatch.settings import Policy, Settings
 
 THRESHOLDS_FILE: Final = "configs/rivals.yaml"
 DETECTORS: Final[tuple[str, ...]] = (NAME, *RIVALS)
+# A rival's threshold is what one honest account in a thousand exceeds at any tick of a week, with ticks of an hour. More
+# looks would be more honest accounts.
+RIVAL_TICK_S: Final = 3_600
+
+
+def tick_s_of(name: str, settings: Settings) -> int:
+    """Event time between a detector's evaluations: ours has the cluster's ticks."""
+    return settings.detection.evaluation_tick_s if name == NAME else RIVAL_TICK_S
 
 
 def make_detector(

@@ -98,6 +98,18 @@ class _Cluster(Collector):
         if state.aggregator is not None:
             yield _gauge("stillwatch_campaigns", "Open campaigns", state.aggregator.campaigns)
             yield _gauge("stillwatch_groups_tested", "Candidate groups tested", state.aggregator.groups_tested)
+            yield _gauge(
+                "stillwatch_evaluated_tick_seconds", "Event time of the last evaluation, unix seconds",
+                state.aggregator.evaluated_unix_nano / 1e9,
+            )  # fmt: skip
+            yield _gauge(
+                "stillwatch_partitions_behind", "Partitions that evaluations do not wait for",
+                state.aggregator.partitions_behind,
+            )  # fmt: skip
+            yield _total(
+                "stillwatch_incomplete_evaluations_total", "Evaluations made without a partition left behind",
+                state.aggregator.incomplete_evaluations,
+            )  # fmt: skip
             yield _total("stillwatch_verdicts_total", "Verdicts that led to an action", state.aggregator.actions)
             yield _total(
                 "stillwatch_suppressed_actions_total", "Actions that a blast-radius limit turned into shadow",
@@ -115,6 +127,8 @@ class _Cluster(Collector):
             ("stillwatch_events_total", "Events taken into state", "events"),
             ("stillwatch_duplicates_total", "Events whose id was seen before", "duplicates"),
             ("stillwatch_rejected_total", "Events sent to the dead letters", "rejected"),
+            ("stillwatch_late_events_total", "Events that came after silence had closed their tick", "late_events"),
+            ("stillwatch_merged_ticks_total", "Ticks at which nothing could be said", "merged_cuts"),
             (
                 "stillwatch_evicted_accounts_total",
                 "Accounts forgotten because a partition was full",

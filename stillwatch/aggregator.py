@@ -1,8 +1,8 @@
 """The aggregator's core: summaries of accounts in, campaigns out. Deterministic; no clock, no I/O.
 
 ``fold`` takes absolute summaries in any order. ``evaluate`` proposes groups by linkage, tests them on content, keeps
-the false discovery rate over all tests ever made, and opens or updates campaigns. ``now`` is event time: the newest
-request that any shard has seen.
+the false discovery rate over all tests ever made, and opens or updates campaigns. ``now`` is event time: the tick of
+the evaluation (``stillwatch.ticks``).
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class AggregatorCore:
         self.exchange = Exchange(self.table, self._links, settings, exchange_keys or {})
         self.evaluations = 0
         self.last_seen_unix_nano = 0
+        self._now = 0  # of the running evaluation
 
     def fold(self, summaries: Iterable[AccountSummary]) -> int:
         """How many were news."""
@@ -73,12 +74,13 @@ class AggregatorCore:
 
     # -- evaluation --------------------------------------------------------------------------------------------------
 
-    def evaluate(self) -> list[Campaign]:
-        """Campaigns that were opened or changed, oldest first."""
+    def evaluate(self, now_unix_nano: int | None = None) -> list[Campaign]:
+        """Campaigns that were opened or changed, oldest first. ``now``: the tick; by default the newest request of all."""
         self.evaluations += 1
-        self._handoffs.settle(self.last_seen_unix_nano // _MS_NANO)
+        self._now = self.last_seen_unix_nano if now_unix_nano is None else now_unix_nano
+        self._handoffs.settle(self._now // _MS_NANO)
         handed = HandoffGraph(self._handoffs, self.table)
-        moment = self._normality.now(self._campaigners(), handed, self.last_seen_unix_nano)
+        moment = self._normality.now(self._campaigners(), handed, self._now)
         if moment is None:
             return []
         self.exchange.look(moment)
@@ -102,7 +104,7 @@ class AggregatorCore:
 
     @property
     def _era(self) -> int:
-        return self.last_seen_unix_nano // (self._settings.era_days * _DAY_NANO)
+        return self._now // (self._settings.era_days * _DAY_NANO)
 
     def _open(self) -> list[OpenCampaign]:
         """Oldest first; without those that were merged into others."""
@@ -141,8 +143,8 @@ class AggregatorCore:
         known = self._one_relay_with(found.kept, moment) or self._one_pool_with(accounts, found.floor)
         known = known or self._first_seen_under(key, accounts)
         if known is None and len(self._open()) < self._settings.max_campaigns:
-            known = OpenCampaign(self._new_id(key), self.last_seen_unix_nano, found)
-            known.history = noted((), self.last_seen_unix_nano, "found", f"under {'='.join(key)}")
+            known = OpenCampaign(self._new_id(key), self._now, found)
+            known.history = noted((), self._now, "found", f"under {'='.join(key)}")
             self._campaigns[known.id] = known
         if known is not None:
             self._docket.settle(key)
@@ -205,7 +207,7 @@ class AggregatorCore:
                 continue
             cores = tuple(self.table.counts_of_units(self._slots(one.core)) for one in (older, younger))
             if are_one(older, younger, (cores[0], cores[1])):
-                last = absorb(older, younger, self.last_seen_unix_nano)
+                last = absorb(older, younger, self._now)
                 gone += [last] if last is not None else []
         self._forget_merged()
         return gone
@@ -237,7 +239,7 @@ class AggregatorCore:
     def _refresh(self, campaign: OpenCampaign, moment: Moment, demand: Vector) -> Campaign | None:
         self._find_members(campaign, moment)
         campaign.matched = self.exchange.match_of(self._slots(campaign.core | campaign.sure))
-        return campaign.update(describe(campaign, self.table, demand, self.last_seen_unix_nano))
+        return campaign.update(describe(campaign, self.table, demand, self._now))
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -269,7 +271,7 @@ class AggregatorCore:
     def acted(self, campaign_id: str, action: Action) -> Campaign | None:
         """The policy has decided: shown with the campaign."""
         found = self._campaigns.get(campaign_id)
-        return found.set_action(action, self.last_seen_unix_nano) if found else None
+        return found.set_action(action, self._now) if found else None
 
 
 def _campaign_id(key: tuple[str, ...]) -> str:

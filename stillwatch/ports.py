@@ -109,6 +109,8 @@ class PartitionStatus:
     # Signals whose honest baseline has moved, and how often; the supervised models' prequential figures.
     baseline_drifts: dict[str, int] = field(default_factory=dict)
     label_models: dict[str, float | int | str] = field(default_factory=dict)
+    late_events: int = 0  # came after a tick that was closed because the partition was silent; they count at the next
+    merged_cuts: int = 0  # ticks at which nothing could be said, because too much was waiting for the aggregator
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,9 @@ class AggregatorStatus:
     actions: int
     suppressed_actions: int
     pid: int
+    evaluated_unix_nano: int = 0  # event time of the last evaluation's tick; 0: none yet
+    partitions_behind: int = 0  # left behind: evaluations go on without them until they have caught up
+    incomplete_evaluations: int = 0  # made without a partition that was left behind
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -273,12 +278,43 @@ class Leases(Protocol):
     async def holder(self, key: str) -> str | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One call's worth of a partition's cut at a tick: an encoded ``stillwatch.summary.Report``. Delivered again, it takes its
+    own place."""
+
+    partition: int
+    tick_unix_nano: int
+    number: int  # 0, 1, … within the cut
+    report: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a partition is. The aggregator evaluates a tick when all are that far."""
+
+    partition: int
+    closed_unix_nano: int  # every cut up to this tick was delivered; 0: none
+    open_unix_nano: int  # the tick that what it has not said yet belongs to; 0: it has nothing to say
+    silent: bool  # nothing has come for ``ingest.silence_s``, and nothing waits
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The aggregator's answer to a shard."""
+
+    life: str  # its incarnation. A new one has lost what it knew: the shard sends everything again
+    taken: bool  # False: it does not have it. It has too much to do, or it is not whom it was meant for
+    frontier_unix_nano: int  # the furthest tick that a partition has closed: those whose streams are silent may follow
+    closed_unix_nano: Mapping[int, int]  # of the partitions whose marks came: up to which tick it has their cuts
+
+
 class AggregatorClient(Protocol):
     """What a shard needs of the aggregator."""
 
-    async def fold(self, shard: str, report: bytes) -> str:
-        """Takes a report (``stillwatch.summary.Report``); returns the aggregator's incarnation. A new one has lost what it knew: the
-        shard sends everything again."""
+    async def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
+        """``life``: whom the shard believes to speak to; "" before the first answer. What was meant for another one is not
+        taken: that a tick was closed was told to the other."""
         ...
 
 

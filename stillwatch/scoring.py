@@ -91,13 +91,13 @@ class Scorer:
     def score(self, state: AccountState) -> AccountScore:
         return self._in_words(state, self._assess(state))
 
-    def evidence(self, state: AccountState) -> float | None:
-        """Natural log of how much likelier an attack all signals together make; ``None``: no reference yet."""
-        return self._assess(state).evidence
-
     def score_then_learn(self, state: AccountState, fingerprint: Fingerprint | None) -> AccountScore | None:
-        """The score where it is alarming, else ``None``: most are not, and words cost more than the models."""
+        """The score where it is alarming, else ``None``: most are not, and words cost more than the models.
+
+        Leaves in the state how much likelier an attack all signals together make (natural log; ``None``: no reference
+        yet). Made again whenever somebody asks, it would depend on when that is."""
         assessment = self._assess(state)
+        state.evidence = assessment.evidence
         self._learn(state, assessment, fingerprint)
         return self._in_words(state, assessment) if assessment.band in ALARMING else None
 

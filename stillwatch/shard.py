@@ -4,13 +4,14 @@ The partition, not the shard, is the unit of state: its models, references and a
 only, so moving it to another shard or changing the number of shards changes no verdict.
 
 ``observe`` never raises for bad data. Messages at or below ``last_sequence`` are already in state and are skipped, so
-every message may be delivered any number of times.
+every message may be delivered any number of times. What the aggregator hears is cut at ticks of event time, by the
+partition's own messages (``stillwatch.ticks``).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +27,8 @@ from stillwatch.recent import RecentIds
 from stillwatch.scoring import Scorer
 from stillwatch.settings import DetectionSettings, IngestSettings
 from stillwatch.signals import MEMORIES
-from stillwatch.summary import AccountSummary, summarise
+from stillwatch.summary import summarise
+from stillwatch.ticks import MAX_AHEAD_NANO, MAX_CUTS, Cut, Ledger, nano_of, tick_after
 from stillwatch.verdict import AccountScore
 from stillwatch.wire import Undecoded, decode_label, decode_message
 
@@ -41,7 +43,6 @@ class Observed:
     last_sequence: int
     taken: int = 0
     duplicates: int = 0
-    alarming: list[AccountScore] = field(default_factory=list)  # scores of band `high` or `severe`
     dead_letters: list[DeadLetter] = field(default_factory=list)
     contexts: list[tuple[bytes, bytes]] = field(default_factory=list)  # (trace id, span id) of events that carry one
 
@@ -57,7 +58,8 @@ class PartitionCore:
         self._recent = RecentIds(ingest.dedup_ids)
         # Each partition seeds its own trees, so that identical traffic does not meet identical cuts everywhere.
         self._scorer = Scorer(detection.seed * 1_024 + partition, detection.min_events_for_opinion)
-        self._dirty: set[str] = set()
+        self._ledger = Ledger(nano_of(detection.evaluation_tick_s))
+        self._cuts: list[Cut] = []
         self.counts: Counter[str] = Counter()
 
     # -- messages in -------------------------------------------------------------------------------------------------
@@ -90,9 +92,8 @@ class PartitionCore:
             else:
                 if item.trace_id and item.span_id and len(out.contexts) < _MAX_CONTEXTS:
                     out.contexts.append((item.trace_id, item.span_id))
-                score = self._take(item)
-                if score is not None:
-                    out.alarming.append(score)
+                self._pass(min(item.time_unix_nano, message.received_unix_nano + MAX_AHEAD_NANO))
+                self._take(item)
                 out.taken += 1
 
     def _misplaced(self, event: RequestEvent, expected: str | None) -> Rejected | None:
@@ -111,7 +112,7 @@ class PartitionCore:
         if state is not None:
             state.label = label.kind
             self._accounts.put(state)
-            self._dirty.add(state.account)
+            self._ledger.changed.add(state.account)
             self.counts["labels"] += 1
             self._scorer.learn_label(state)
 
@@ -124,16 +125,18 @@ class PartitionCore:
 
     # -- one event ---------------------------------------------------------------------------------------------------
 
-    def _take(self, event: RequestEvent) -> AccountScore | None:
+    def _take(self, event: RequestEvent) -> None:
         state, evicted = self._accounts.open(event.account, event.time_unix_nano)
         if evicted:
-            self._dirty.difference_update(evicted)
+            self._ledger.forget(evicted)
             self.counts["evicted_accounts"] += len(evicted)
         fingerprint = event_fingerprint(event)
         state.observe(event, fingerprint, MEMORIES)
-        self._dirty.add(event.account)
+        self._ledger.changed.add(event.account)
         self.counts["events"] += 1
-        return self._scorer.score_then_learn(state, fingerprint)
+        score = self._scorer.score_then_learn(state, fingerprint)
+        if score is not None and score.band == "severe":
+            self._ledger.alert(score)
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -165,24 +168,68 @@ class PartitionCore:
         return PartitionStatus(
             self.partition, owned, self.last_sequence, self.counts["events"], self.counts["duplicates"],
             self.counts["rejected"], self.counts["evicted_accounts"], len(self._accounts), waiting,
-            self._scorer.drifts, self._scorer.label_metrics,
+            self._scorer.drifts, self._scorer.label_metrics, self.counts["late_events"], self.counts["merged_cuts"],
         )  # fmt: skip
 
-    # -- summaries ---------------------------------------------------------------------------------------------------
+    # -- ticks -------------------------------------------------------------------------------------------------------
 
-    def take_summaries(self, limit: int) -> list[AccountSummary]:
-        """Up to ``limit`` accounts that changed since they were last taken, in a fixed order."""
-        chosen = sorted(self._dirty)[:limit]
-        self._dirty.difference_update(chosen)
-        states = (self._accounts.get(account) for account in chosen)
-        return [summarise(state, self.partition, self._scorer.evidence(state)) for state in states if state is not None]
+    def _pass(self, time_unix_nano: int) -> None:
+        """Time as the stream tells it: closes the ticks that end at or before it."""
+        ledger = self._ledger
+        if ledger.ends(time_unix_nano):
+            self._cut()
+        elif time_unix_nano < ledger.silent_unix_nano:
+            self.counts["late_events"] += 1
+        ledger.go_on_to(tick_after(time_unix_nano, ledger.tick_nano))
 
-    def untake(self, accounts: Iterable[str]) -> None:
-        """The aggregator did not get them: they are due again."""
-        self._dirty.update(account for account in accounts if account in self._accounts)
+    def close(self, tick_unix_nano: int) -> None:
+        """Closes all ticks up to this one without a request behind them: the stream is silent, and others are further."""
+        ledger = self._ledger
+        if ledger.closed_unix_nano < tick_unix_nano:
+            self._cut()
+            ledger.silent_unix_nano = tick_unix_nano
+            ledger.go_on_to(tick_unix_nano + ledger.tick_nano)
 
-    def untake_all(self) -> None:
-        self._dirty.update(self._accounts.names())
+    def _cut(self) -> None:
+        ledger = self._ledger
+        if not ledger.has_news():
+            return
+        if len(self._cuts) >= MAX_CUTS:
+            self.counts["merged_cuts"] += 1  # it stays to be said, at the next tick
+            return
+        states = (self._accounts.get(account) for account in sorted(ledger.changed))
+        summaries = [summarise(state, self.partition, state.evidence) for state in states if state is not None]
+        alerts = [ledger.alerts[account] for account in sorted(ledger.alerts)]
+        self._cuts.append(Cut(ledger.open_unix_nano, summaries, alerts))
+        ledger.changed, ledger.alerts = set(), {}
+
+    def take_cuts(self) -> list[Cut]:
+        """What is to be said and was not taken yet, oldest tick first."""
+        cuts, self._cuts = self._cuts, []
+        return cuts
+
+    @property
+    def waiting_cuts(self) -> int:
+        return len(self._cuts)
+
+    @property
+    def closed_unix_nano(self) -> int:
+        """Every tick up to here is closed: nothing that comes can change what was said at it. 0: none."""
+        return self._ledger.closed_unix_nano
+
+    @property
+    def open_unix_nano(self) -> int:
+        """The tick at which what has changed will be said; 0: there is nothing to say."""
+        return self._ledger.open_unix_nano if self._ledger.has_news() else 0
+
+    def resume_after(self, tick_unix_nano: int) -> None:
+        """An earlier owner has delivered its cuts up to this tick: all that they said is said once more, at the next."""
+        self._ledger.go_on_to(tick_unix_nano + self._ledger.tick_nano)
+
+    def say_all_again(self) -> None:
+        """Nobody remembers what was said: the next cut holds every account."""
+        self._cuts = []
+        self._ledger.changed.update(self._accounts.names())
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
@@ -195,7 +242,10 @@ class PartitionCore:
             "accounts": self._accounts.pack(),
             "recent": self._recent.state(),
             "scorer": self._scorer.state(),
-            "dirty": sorted(self._dirty),
+            # Cuts that nobody took are said again with the next one.
+            "changed": sorted(self._ledger.changed.union(*({s.account for s in cut.summaries} for cut in self._cuts))),
+            "ticks": [self._ledger.open_unix_nano, self._ledger.silent_unix_nano],
+            "alerts": [score.to_map() for score in self._ledger.alerts.values()],
             "counts": dict(self.counts),
         }
         return bytes(msgpack.packb(body))
@@ -210,5 +260,8 @@ class PartitionCore:
         self._accounts.restore(body["accounts"])
         self._recent.restore(body["recent"])
         self._scorer.restore(body["scorer"])
-        self._dirty = set(body["dirty"])
+        alerts = {raw["account"]: AccountScore.from_map(raw) for raw in body["alerts"]}
+        opened, silent = body["ticks"]
+        self._ledger = Ledger(self._ledger.tick_nano, opened, silent, set(body["changed"]), alerts)
+        self._cuts = []
         self.counts = Counter(body["counts"])

@@ -7,7 +7,8 @@ of a light account.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import msgpack
 
@@ -91,10 +92,13 @@ class Report:
     traceparents: list[str]
 
 
+_ROW = attrgetter(*(field.name for field in fields(AccountSummary)))  # `astuple` copies, which takes ten times as long
+
+
 def encode_report(report: Report) -> bytes:
     body = {
         "format": _FORMAT,
-        "summaries": [astuple(summary) for summary in report.summaries],
+        "summaries": [_ROW(summary) for summary in report.summaries],
         "alerts": [score.to_map() for score in report.alerts],
         "traceparents": report.traceparents,
     }

@@ -60,13 +60,13 @@ _HARVEST_MARKERS: Final = frozenset({"asks_reasoning", "asks_structured"})
 _CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
 _PACKED: Final = (
     "organisation", "verification", "created_unix", "tier", "label", "first_seen_unix_nano", "last_seen_unix_nano",
-    "era", "day", "day_events", "taught", "open_conversations", "last_openings", "begun", "failed", "links", "models",
+    "era", "day", "day_events", "taught", "evidence", "open_conversations", "last_openings", "begun", "failed", "links", "models",
     "memory",
 )  # fmt: skip
 
 _LATEST: Final = (
     "organisation", "verification", "created_unix", "tier", "label", "last_seen_unix_nano", "day", "day_events",
-    "taught", "open_conversations", "last_openings", "begun", "failed", "memory",
+    "taught", "evidence", "open_conversations", "last_openings", "begun", "failed", "memory",
 )  # fmt: skip
 
 Call = tuple[int, int]  # (ms since 1970, hash of the prompt)
@@ -93,6 +93,8 @@ class AccountState:
         self.day = first_seen_unix_nano // _DAY_NANO
         self.day_events = 0
         self.taught = 0  # how often this account has taught the reference distributions
+        # What its own signals said at its last request, for the aggregator: the references go on, this stays until the next.
+        self.evidence: float | None = None
         self.open_conversations: dict[int, int] = {}  # hash of the id → sketch of its last request
         self.last_openings: list[tuple[int, tuple[int, ...]]] = []  # (sketch, topics)
         self.begun: list[Call] = []  # the last that began a conversation here, also one that goes on from elsewhere

@@ -1,8 +1,8 @@
 """Events through a detector in event time: deduplicate, refuse, observe, evaluate at ticks.
 
-Ticks stand at fixed distances from the first event. A tick is evaluated when an event at or after it arrives and
-something was observed since the last evaluation, so silent weeks cost nothing and a wrong date far in the future costs
-one evaluation. What is acted on at a tick is refused from that tick on, as a gateway would, until the action expires.
+Ticks stand where the cluster's do, at multiples of their distance since 1970 (docs/adr/0014). A tick is evaluated when an
+event at or after it arrives and something was observed since the last evaluation, so silent weeks cost nothing and a
+wrong date far in the future costs one evaluation. What is acted on at a tick is refused from that tick on, as a gateway would, until the action expires.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from stillwatch.backtest.detector import Detector
 from stillwatch.backtest.ledger import Ledger
 from stillwatch.event import RequestEvent
 from stillwatch.recent import RecentIds
+from stillwatch.settings import DetectionSettings
+from stillwatch.ticks import nano_of, tick_after
 
-DEFAULT_TICK_S: Final = 3_600  # an hour: a campaign of 26 requests a day and account sends one or two in it
+DEFAULT_TICK_S: Final = DetectionSettings().evaluation_tick_s
 _DEDUP_IDS: Final = 262_144  # 16 partitions' worth of the cluster's own memory
 
 
@@ -37,7 +39,7 @@ class Backtest:
         self.enforce = enforce
         self.tick_s = tick_s
         self.ledger = Ledger(follow or {})
-        self._tick_nano = int(tick_s * 1_000_000_000)
+        self._tick_nano = nano_of(tick_s)
         self._on_tick = on_tick
         self._recent = RecentIds(_DEDUP_IDS)
         self._next_tick = 0
@@ -66,10 +68,8 @@ class Backtest:
         self._evaluate()
 
     def _advance_to(self, time: int) -> None:
-        if not self._next_tick:
-            self._next_tick = time
         self._evaluate()
-        self._next_tick += ((time - self._next_tick) // self._tick_nano + 1) * self._tick_nano
+        self._next_tick = tick_after(time, self._tick_nano)
 
     def _evaluate(self) -> None:
         if not self._observed:

@@ -1,8 +1,8 @@
 """The cluster's own core behind the backtest's protocol: the same partitions, aggregator, policy and limits.
 
-What differs from the cluster is only when things run: summaries of all partitions and one evaluation at every tick,
-where the cluster sends them every few seconds. Shadow policies are carried out as if they enforced, because a backtest
-asks what they would have done; the blast radius then counts as it would in production.
+Partitions are cut and evaluations made at the same ticks of event time as in the cluster, so the same events give the same
+campaigns (docs/adr/0014). Shadow policies are carried out as if they enforced, because a backtest asks what they would
+have done; the blast radius counts in event time, where the cluster counts by the clock.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from stillwatch.partition import partition_of
 from stillwatch.ports import AccountView, RawMessage
 from stillwatch.settings import Policy, Settings
 from stillwatch.shard import PartitionCore
+from stillwatch.ticks import nano_of
 from stillwatch.verdict import AccountScore, Campaign, Verdict, strength
 from stillwatch.wire import encode_event
 
 NAME: Final = "stillwatch"
 _BATCH: Final = 500  # messages a partition takes at once, as a shard does
-_SUMMARIES_PER_CALL: Final = 1_000
 _S_NANO: Final = 1_000_000_000
 
 
@@ -41,8 +41,9 @@ class Stillwatch:
         self._sequence = 0
         self._aggregator = AggregatorCore(settings.detection)
         self._decider = Decider(policy.model_copy(update={"mode": "enforce"}), sha256)
-        self._alerts: dict[str, AccountScore] = {}
+        self._tick_nano = nano_of(settings.detection.evaluation_tick_s)
         self._accounts: dict[str, int] = {}  # account -> its partition; also every account that was ever seen
+        self.verdicts: list[Verdict] = []  # as the cluster decides them, under the same ids; held back or not
         self.held_back = 0  # accounts that a blast-radius limit spared
         self.rejected = 0
 
@@ -62,22 +63,31 @@ class Stillwatch:
         observed = self._partitions[partition].observe(self._waiting[partition])
         self._waiting[partition] = []
         self.rejected += len(observed.dead_letters)
-        self._alerts.update((score.account, score) for score in observed.alarming if score.band == "severe")
 
     def advance(self, now_unix_nano: int) -> list[ActedOn]:
+        if now_unix_nano % self._tick_nano:
+            raise ValueError(
+                f"no tick of {self._tick_nano // _S_NANO} s: the settings say where this detector's ticks are"
+            )
+        alerts: dict[str, AccountScore] = {}
+        cuts = []
         for partition, core in enumerate(self._partitions):
             self._take(partition)
-            while summaries := core.take_summaries(_SUMMARIES_PER_CALL):
-                self._aggregator.fold(summaries)
+            core.close(now_unix_nano)
+            cuts += core.take_cuts()
+        if not cuts:
+            return []
+        for cut in cuts:
+            self._aggregator.fold(cut.summaries)
+            alerts.update((score.account, score) for score in cut.alerts)
         acted: list[ActedOn] = []
-        for campaign in self._aggregator.evaluate():
+        for campaign in self._aggregator.evaluate(now_unix_nano):
             verdicts = self._decider.on_campaign(campaign, self._aggregator.table, now_unix_nano)
             confidence = {member.account: member.confidence for member in campaign.members}
             for verdict in verdicts:
                 acted += self._carry_out(verdict, now_unix_nano, confidence)
                 self._aggregator.acted(campaign.id, verdict.action)
-        alerts, self._alerts = self._alerts, {}
-        for score in alerts.values():
+        for _, score in sorted(alerts.items()):
             found = self._decider.on_score(score, now_unix_nano)
             if found is not None:
                 acted += self._carry_out(found, now_unix_nano, {score.account: score.score or 0.0})
@@ -85,6 +95,7 @@ class Stillwatch:
 
     def _carry_out(self, verdict: Verdict, now_unix_nano: int, score_of: Mapping[str, float]) -> list[ActedOn]:
         self._decider.taken(verdict)
+        self.verdicts.append(verdict)
         if strength(verdict.action) == 0:
             return []
         verdict, limit = self._decider.limited(verdict, len(self._aggregator.table), now_unix_nano / _S_NANO)

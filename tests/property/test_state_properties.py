@@ -1,7 +1,7 @@
 """Laws of the state, over inputs that nobody chose."""
 
 import msgpack
-from factories import T0, a_core, a_message, an_event
+from factories import HOUR, T0, a_core, a_message, an_event
 from hypothesis import Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -99,8 +99,9 @@ def test_hostile_bytes_never_stop_a_partition(payloads: list[bytes]) -> None:
 def test_reports_survive_the_wire(stream: list[RequestEvent]) -> None:
     core = a_core()
     core.observe([a_message(event, n) for n, event in enumerate(stream, start=1)])
+    core.close(T0 + 100 * HOUR)
     report = Report(
-        core.take_summaries(100),
+        [summary for cut in core.take_cuts() for summary in cut.summaries],
         [core.score(event) for event in stream[:3]],
         ["00-" + "a" * 32 + "-" + "b" * 16 + "-01"],
     )

@@ -5,24 +5,33 @@ from factories import HOUR, SECOND, T0
 from stillwatch.backtest import Backtest, EventOrder, campaigns_of, evaluate
 from stillwatch.backtest.evaluation import Truth
 from stillwatch.event import RequestEvent
+from stillwatch.settings import DetectionSettings
+from stillwatch.ticks import tick_after
+
+H0 = tick_after(T0, HOUR)  # the clock's hours
 
 
 def at(hours: float, account: str = "a", id: str = "") -> RequestEvent:
-    return RequestEvent(id or f"{account}-{hours}", account, T0 + int(hours * HOUR))
+    return RequestEvent(id or f"{account}-{hours}", account, H0 + int(hours * HOUR))
 
 
 def played(detector: Scripted, events: list[RequestEvent], **options: object) -> Backtest:
-    run = Backtest(detector, **options)  # type: ignore[arg-type]
+    run = Backtest(detector, **{"tick_s": 3_600, **options})  # type: ignore[arg-type]
     for event in events:
         run.feed(event)
     run.finish()
     return run
 
 
-def test_ticks_stand_at_fixed_distances_from_the_first_event() -> None:
+def test_ticks_stand_at_multiples_since_1970_wherever_the_first_event_is() -> None:
     detector = Scripted({})
-    played(detector, [at(0), at(0.5), at(1.2), at(2.9)])
-    assert detector.ticks == [T0 + HOUR, T0 + 2 * HOUR, T0 + 3 * HOUR]
+    played(detector, [at(0.3), at(0.5), at(1.2), at(2.9)])
+    assert detector.ticks == [H0 + HOUR, H0 + 2 * HOUR, H0 + 3 * HOUR]
+    assert all(tick % HOUR == 0 for tick in detector.ticks)
+
+
+def test_by_default_the_ticks_are_the_clusters() -> None:
+    assert Backtest(Scripted({})).tick_s == DetectionSettings().evaluation_tick_s
 
 
 def test_an_event_exactly_at_a_tick_comes_after_its_evaluation() -> None:
@@ -34,7 +43,7 @@ def test_an_event_exactly_at_a_tick_comes_after_its_evaluation() -> None:
 def test_silent_hours_are_not_evaluated() -> None:
     detector = Scripted({})
     played(detector, [at(0), at(1_000_000)])
-    assert detector.ticks == [T0 + HOUR, T0 + 1_000_001 * HOUR]
+    assert detector.ticks == [H0 + HOUR, H0 + 1_000_001 * HOUR]
 
 
 def test_requests_after_an_action_are_refused_and_never_observed() -> None:
@@ -99,11 +108,11 @@ def test_files_are_merged_by_time_and_what_comes_too_late_is_counted() -> None:
     order = EventOrder(capacity=1)
     first = [at(1), at(3), at(2)]  # two places late, but the buffer holds one event
     second = [at(1.5, "b"), at(2.5, "b")]
-    times = [(event.time_unix_nano - T0) / HOUR for event in order.merged([first, second])]
+    times = [(event.time_unix_nano - H0) / HOUR for event in order.merged([first, second])]
     assert sorted(times) == [1, 1.5, 2, 2.5, 3]
     assert order.late == 0
     order = EventOrder(capacity=1)
-    assert [(e.time_unix_nano - T0) / HOUR for e in order.merged([[at(3), at(4), at(1)]])] == [3, 1, 4]
+    assert [(e.time_unix_nano - H0) / HOUR for e in order.merged([[at(3), at(4), at(1)]])] == [3, 1, 4]
     assert order.late == 1
 
 

@@ -1,53 +1,32 @@
 """The cluster's core behind the backtest: a planted campaign through the whole of it, wire format included."""
 
-import numpy as np
 import pytest
-from factories import HOUR, T0
+from factories import T0
+from pool_world import ATTACKERS, HONEST, a_world
 
 from launch.settings import load_policy
 from stillwatch.backtest import Backtest, Input, Truth, evaluate, report
 from stillwatch.backtest.curves import area, split
 from stillwatch.backtest.ours import Stillwatch
 from stillwatch.event import RequestEvent
-from stillwatch.fingerprint import CELLS, fingerprint
 from stillwatch.settings import DetectionSettings, Policy, PolicyLimits, Settings
+from stillwatch.ticks import tick_after
 from stillwatch.verdict import strength
 
 DEMO = load_policy("configs/policies/demo.yaml")
 SHADOW = DEMO.model_copy(update={"mode": "shadow"})
 # Few sets of honest accounts to compare with: they decide the normal range that is shown, not who is found.
-SETTINGS = Settings(partitions=2, shards=1, detection=DetectionSettings(null_sets=20))
-HONEST, ATTACKERS, CONVERSATIONS = 90, 40, 36
-BASE = fingerprint("Explain how a binary search works and write it in Python.")
-
-
-def a_world(seed: int) -> list[RequestEvent]:
-    """Fingerprinted at the edge. Honest people have interests of their own; one pool feeds the attackers, who share a
-    sign-up batch. One conversation an hour each."""
-    rng = np.random.default_rng(seed)
-    pool = np.zeros(CELLS)
-    pool[rng.permutation(CELLS)[:120]] = 1 / 120
-    out = []
-    for number in range(HONEST + ATTACKERS):
-        attack = number >= HONEST
-        name = f"x{number}" if attack else f"u{number}"
-        mixture = pool if attack else rng.dirichlet(np.full(CELLS, 8 / CELLS))
-        shared = f"batch-{number % 2}" if attack else f"promo-{number % 9}"
-        for hour, cell in enumerate(rng.choice(CELLS, CONVERSATIONS, p=mixture)):
-            fine = 4 * int(cell)  # what is on the wire; the coarse cell follows from it
-            about = BASE._replace(cell=fine >> 2, fine=fine, topics=(fine,))
-            attributes = {**about.attributes(), "stillwatch.account.signup": shared}
-            time = T0 + hour * HOUR + int(rng.integers(HOUR))
-            out.append(RequestEvent(f"{name}-{hour}", name, time, attributes))
-    return sorted(out, key=lambda event: (event.time_unix_nano, event.id))
-
+TICK_S = 6 * 3_600
+SETTINGS = Settings(
+    partitions=2, shards=1, detection=DetectionSettings(null_sets=20, evaluation_tick_s=TICK_S)
+)  # fmt: skip
 
 WORLD = a_world(seed=4)
 LABELS = {e.account: Truth("attack", "pool") if e.account.startswith("x") else Truth("user") for e in WORLD}
 
 
-def played(policy: Policy = DEMO, *, enforce: bool = True, tick_s: float = 6 * 3_600) -> Backtest:
-    run = Backtest(Stillwatch(SETTINGS, policy), enforce=enforce, tick_s=tick_s)
+def played(policy: Policy = DEMO, *, enforce: bool = True) -> Backtest:
+    run = Backtest(Stillwatch(SETTINGS, policy), enforce=enforce, tick_s=TICK_S)
     for event in WORLD:
         run.feed(event)
     run.finish()
@@ -105,9 +84,14 @@ def test_the_hash_is_that_of_the_policy_as_it_was_given() -> None:
     assert Stillwatch(SETTINGS, SHADOW).id.config_sha256 == SETTINGS.config_sha256(SHADOW)
 
 
+def test_other_ticks_than_the_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="no tick of 21600 s"):
+        Stillwatch(SETTINGS, DEMO).advance(T0 + 1)
+
+
 def test_an_event_that_the_cluster_would_refuse_is_refused_here_too() -> None:
     detector = Stillwatch(SETTINGS, DEMO)
     detector.observe(RequestEvent("1", "a", T0, {"gen_ai.request.temperature": "hot"}))
-    detector.advance(T0 + HOUR)
+    detector.advance(tick_after(T0, TICK_S * 10**9))
     assert detector.rejected == 1
     assert detector.views() == []

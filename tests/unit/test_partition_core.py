@@ -3,8 +3,16 @@ from factories import HOUR, SECOND, T0, a_core, a_message, account_in, an_envelo
 
 from stillwatch.event import RequestEvent
 from stillwatch.ports import Label, RawMessage
+from stillwatch.shard import PartitionCore
 from stillwatch.subjects import label_subject
+from stillwatch.summary import AccountSummary
 from stillwatch.wire import encode_label
+
+
+def said(core: PartitionCore) -> list[AccountSummary]:
+    """What it would tell the aggregator if the tick ended now."""
+    core.close(T0 + 100 * HOUR)
+    return [summary for cut in core.take_cuts() for summary in cut.summaries]
 
 
 def test_an_event_is_counted_once_however_often_it_comes() -> None:
@@ -28,7 +36,7 @@ def test_a_batch_may_be_split_anywhere() -> None:
     whole.observe(messages)
     for start in range(0, 300, 7):
         split.observe(messages[start : start + 7])
-    assert split.take_summaries(100) == whole.take_summaries(100)
+    assert said(split) == said(whole)
     probe = an_event("a1", 999, prompt="explain topic 3")
     assert split.score(probe) == whole.score(probe)
 
@@ -164,17 +172,7 @@ def test_a_full_partition_forgets_the_longest_silent_account_and_counts_it() -> 
     assert core.account("b") is None
     assert core.account("a") is not None
     assert core.counts["evicted_accounts"] == 1
-    assert [summary.account for summary in core.take_summaries(10)] == ["a", "c", "d"]
-
-
-def test_summaries_are_taken_once_and_again_when_they_were_not_delivered() -> None:
-    core = a_core()
-    core.observe([a_message(an_event("a", 1), 1), a_message(an_event("b", 2), 2)])
-    taken = core.take_summaries(1)
-    assert [summary.account for summary in taken] == ["a"]
-    core.untake(["a"])
-    assert [summary.account for summary in core.take_summaries(10)] == ["a", "b"]
-    assert core.take_summaries(10) == []
+    assert [summary.account for summary in said(core)] == ["a", "c", "d"]
 
 
 def test_only_the_first_request_of_a_conversation_counts_as_a_choice_of_topic() -> None:
@@ -192,7 +190,7 @@ def test_no_prompt_text_is_in_a_snapshot_or_summary() -> None:
     canary = "xyzzy-canary-prompt"
     core.observe([a_message(an_event(prompt=canary, stillwatch__system__text=canary), 1)])
     assert canary.encode() not in core.snapshot()
-    assert canary not in repr(core.take_summaries(10))
+    assert canary not in repr(said(core))
 
 
 def test_time_moves_with_the_events() -> None:
