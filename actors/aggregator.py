@@ -1,7 +1,7 @@
 """The aggregator: takes the shards' reports, evaluates, publishes campaigns and verdicts, carries the policy out.
 
 No Ray here. It has no state of its own that can not be had again: shards send everything anew to a new life of it,
-campaigns and revocations are read back from their streams at the start.
+campaigns, revocations and indicators are read back from their streams at the start.
 """
 
 from __future__ import annotations
@@ -17,10 +17,19 @@ from opentelemetry.trace import SpanKind, Tracer
 from actors.spans import MAX_LINKS, parent_and_links, remote_context, traceparent_of
 from stillwatch.aggregator import AggregatorCore
 from stillwatch.decisions import Decider
-from stillwatch.errors import NotFound
+from stillwatch.errors import NotFound, Unavailable
+from stillwatch.indicators import ExchangeKeys, Imported, Indicator, Refused, current, read, verified
 from stillwatch.names import SPAN_EVALUATE, SPAN_REVOKE
 from stillwatch.policy import revocation_of
-from stillwatch.ports import AggregatorStatus, AuditEntry, AuditLog, Clock, RevocationStore, VerdictLog
+from stillwatch.ports import (
+    AggregatorStatus,
+    AuditEntry,
+    AuditLog,
+    Clock,
+    IndicatorStore,
+    RevocationStore,
+    VerdictLog,
+)
 from stillwatch.settings import Policy, Settings
 from stillwatch.summary import decode_report
 from stillwatch.verdict import AccountScore, Campaign, Verdict
@@ -36,14 +45,17 @@ class AggregatorPorts:
     verdicts: VerdictLog
     revocations: RevocationStore
     audit: AuditLog
+    indicators: IndicatorStore
     clock: Clock
     tracer: Tracer
 
 
 class Aggregator:
-    def __init__(self, settings: Settings, policy: Policy, ports: AggregatorPorts) -> None:
-        self._settings, self._ports = settings, ports
-        self._core = AggregatorCore(settings.detection)
+    def __init__(
+        self, settings: Settings, policy: Policy, ports: AggregatorPorts, exchange_keys: ExchangeKeys | None = None
+    ) -> None:
+        self._settings, self._ports, self._keys = settings, ports, exchange_keys or {}
+        self._core = AggregatorCore(settings.detection, self._keys)
         self._decider = Decider(policy, settings.config_sha256(policy))
         self._alerts: dict[str, AccountScore] = {}
         self._traceparents: dict[str, None] = {}
@@ -80,9 +92,11 @@ class Aggregator:
                     self._core.recall(campaign)
                 for revocation in await self._ports.revocations.list():
                     self._decider.remember(revocation)
+                for imported in await self._ports.indicators.list():
+                    self._core.exchange.shelf.recall(imported)
                 return
             except Exception as error:
-                log.warning("could not read campaigns and revocations back yet: %s", error)
+                log.warning("could not read campaigns, revocations and indicators back yet: %s", error)
                 await asyncio.sleep(_RETRY_S)
 
     async def _reconcile(self) -> None:
@@ -168,6 +182,55 @@ class Aggregator:
                     details={"revocation": stored.id, "verdict": verdict.id, "accounts": len(stored.accounts)},
                 )
             )
+
+    # -- indicators of other platforms -------------------------------------------------------------------------------
+
+    async def export_indicator(self, campaign: str, key: str | None) -> Indicator | Refused:
+        issuer = self._settings.exchange.issuer or self._settings.deployment
+        return self._core.indicator(campaign, issuer, key)
+
+    async def indicators(self) -> list[Imported]:
+        return self._core.exchange.shelf.standing(self._now_s())
+
+    async def import_indicator(self, document: object, by: str) -> Imported | Refused:
+        now_s, shelf = self._now_s(), self._core.exchange.shelf
+        found = read(document)
+        if isinstance(found, Refused):
+            return found
+        refused = verified(found, self._keys) or current(found, now_s) or shelf.room_for(found, now_s)
+        if refused is not None:
+            return refused
+        imported = Imported(found, now_s, by)
+        details = {
+            "issuer": found.issuer, "campaign": found.campaign, "accounts": found.accounts, "signed_with": found.key,
+            "expires_unix_s": imported.expires_unix_s,
+        }  # fmt: skip
+        await self._record("indicator.import", by, found.id, details)
+        await self._ports.indicators.put(imported)
+        shelf.put(imported)
+        self._changed = True
+        return imported
+
+    async def remove_indicator(self, id: str, by: str) -> None:
+        """Done first and recorded then: an audit log that is down must not keep a harmful one in use."""
+        known = {one.indicator.id: one.indicator for one in await self.indicators()}.get(id)
+        if known is None:
+            raise NotFound("indicator", id)
+        await self._ports.indicators.remove(id)
+        self._core.exchange.shelf.remove(id)
+        self._changed = True
+        try:
+            await self._record("indicator.remove", by, id, {"issuer": known.issuer, "campaign": known.campaign})
+        except Unavailable as error:
+            text = f"{error.problem}. The indicator is removed; only the record is missing"
+            raise Unavailable("the audit log", text) from None
+
+    async def _record(self, action: str, by: str, id: str, details: dict[str, object]) -> None:
+        entry = AuditEntry(by, action, f"indicator {id}", self._ports.clock.unix_nano(), details)
+        await self._ports.audit.append(entry)
+
+    def _now_s(self) -> int:
+        return self._ports.clock.unix_nano() // 1_000_000_000
 
     # -- questions ---------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from actors.host import AGGREGATOR_NAME, shard_name
 from stillwatch.errors import NotOwner, StillwatchError, Unavailable
 from stillwatch.event import RequestEvent
+from stillwatch.indicators import Imported, Indicator, Refused
 from stillwatch.partition import partition_of
 from stillwatch.ports import AccountView, AggregatorStatus, Leases, ShardStatus
 from stillwatch.settings import Settings
@@ -114,6 +115,21 @@ class RayAggregator:
     async def campaign_of(self, account: str) -> str | None:
         found: str | None = await self._actor.call("campaign_of", account)
         return found
+
+    async def export_indicator(self, campaign: str, key: str | None) -> Indicator | Refused:
+        found: Indicator | Refused = await self._actor.call("export_indicator", campaign, key)
+        return found
+
+    async def indicators(self) -> list[Imported]:
+        found: list[Imported] = await self._actor.call("indicators")
+        return found
+
+    async def import_indicator(self, document: object, by: str) -> Imported | Refused:
+        found: Imported | Refused = await self._actor.call("import_indicator", document, by)
+        return found
+
+    async def remove_indicator(self, id: str, by: str) -> None:
+        await self._actor.call("remove_indicator", id, by)
 
     async def status(self) -> AggregatorStatus:
         found: AggregatorStatus = await self._actor.call("status")

@@ -17,6 +17,7 @@ from actors.aggregator import Aggregator
 from actors.loop import LoopThread
 from actors.shard import Shard
 from stillwatch.event import RequestEvent
+from stillwatch.indicators import Imported, Indicator, Refused
 from stillwatch.ports import AccountView, AggregatorStatus, ShardStatus
 from stillwatch.settings import Settings
 from stillwatch.verdict import AccountScore, Campaign
@@ -78,6 +79,18 @@ class AggregatorHost:
 
     def campaign_of(self, account: str) -> str | None:
         return self._loop.call(self._aggregator.campaign_of(account), _CALL_TIMEOUT_S)
+
+    def export_indicator(self, campaign: str, key: str | None) -> Indicator | Refused:
+        return self._loop.call(self._aggregator.export_indicator(campaign, key), _CALL_TIMEOUT_S)
+
+    def indicators(self) -> list[Imported]:
+        return self._loop.call(self._aggregator.indicators(), _CALL_TIMEOUT_S)
+
+    def import_indicator(self, document: object, by: str) -> Imported | Refused:
+        return self._loop.call(self._aggregator.import_indicator(document, by), _CALL_TIMEOUT_S)
+
+    def remove_indicator(self, id: str, by: str) -> None:
+        self._loop.call(self._aggregator.remove_indicator(id, by), _CALL_TIMEOUT_S)
 
     def status(self) -> AggregatorStatus:
         return self._loop.call(self._aggregator.status(), _CALL_TIMEOUT_S)

@@ -22,10 +22,13 @@ _COMMANDS: Final = {
     "up": "commands_run", "demo": "commands_run",
     "simulate": "commands_data", "replay": "commands_data",
     "backtest": "commands_backtest",
-    "score": "commands_operate", "explain": "commands_operate", "campaigns": "commands_operate",
+    "score": "commands_operate", "explain": "commands_operate",
     "revoke": "commands_operate", "undo": "commands_operate", "enforcement": "commands_operate",
 }  # fmt: skip
-_GROUPS: Final = {"streams": "commands_run", "config": "commands_run", "keys": "commands_run"}
+_GROUPS: Final = {
+    "streams": "commands_run", "config": "commands_run", "keys": "commands_run",
+    "campaigns": "commands_operate", "indicators": "commands_indicators",
+}  # fmt: skip
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:

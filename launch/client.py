@@ -13,13 +13,18 @@ from stillwatch.errors import Conflict, NotFound, SettingsError, StillwatchError
 class Api:
     def __init__(self, address: Address) -> None:
         self._address = address
-        headers = {"authorization": f"Bearer {address.api_key}"} if address.api_key else {}
-        self._http = httpx.Client(base_url=address.url, headers=headers, timeout=15)
+        self._headers = {"authorization": f"Bearer {address.api_key}"} if address.api_key else {}
 
     def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
         """The decoded answer. Errors of the API come as errors of Stillwatch, with what the API said to do."""
         try:
-            answer = self._http.request(method, path, json=body, headers=headers or {})
+            answer = httpx.request(
+                method,
+                f"{self._address.url}{path}",
+                json=body,
+                headers={**self._headers, **(headers or {})},
+                timeout=15,
+            )
         except httpx.HTTPError as error:
             raise Unavailable(self._address.url, str(error) or type(error).__name__) from error
         if answer.status_code < 400:

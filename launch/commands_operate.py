@@ -1,4 +1,4 @@
-"""Commands over the API: score, explain, campaigns, revoke, undo, enforcement."""
+"""Commands over the API: score, explain, campaigns, revoke, undo, enforcement. Indicators have a file of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import uuid
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 from rich.console import Console
@@ -110,8 +111,14 @@ def _explain_campaign(campaign: dict[str, Any], as_json: bool) -> None:
     _print_signals(campaign["signals"])
 
 
-def campaigns(as_json: AsJson = False, data_dir: DataDir = _DIR) -> None:
-    """The campaigns that were found, newest first."""
+campaigns = typer.Typer(help="The campaigns that were found, newest first.", invoke_without_command=True)
+
+
+@campaigns.callback()
+def list_campaigns(context: typer.Context, as_json: AsJson = False, data_dir: DataDir = _DIR) -> None:
+    """The campaigns that were found, newest first; or a command about one."""
+    if context.invoked_subcommand is not None:
+        return
     answer = Api(find(data_dir)).call("GET", "/v1/campaigns")
     if as_json:
         _print_json(answer)
@@ -124,6 +131,17 @@ def campaigns(as_json: AsJson = False, data_dir: DataDir = _DIR) -> None:
             _number(one["e_value"]), one["action"],
         )  # fmt: skip
     out.print(table if found else "no campaign was found so far")
+
+
+@campaigns.command("export")
+def export_campaign(
+    campaign: Annotated[str, typer.Argument(help="A campaign (c-…).")],
+    key: Annotated[str | None, typer.Option(help="Name of an exchange key: signs, and adds hashed values.")] = None,
+    data_dir: DataDir = _DIR,
+) -> None:
+    """The campaign as an indicator for another platform, on standard output (docs/indicators.md)."""
+    question = f"?{urlencode({'key': key})}" if key is not None else ""
+    _print_json(Api(find(data_dir)).call("GET", f"/v1/campaigns/{campaign}/indicator{question}"))
 
 
 def revoke(

@@ -14,11 +14,13 @@ from nats.aio.client import Client
 from actors.aggregator import Aggregator, AggregatorPorts
 from actors.handles import RayAggregator, RayShards
 from actors.shard import Shard, ShardPorts
+from launch.exchange import read_exchange_keys
 from launch.settings import load_policy
 from launch.telemetry import SystemClock, configure_logging, make_tracer
 from serve.ports import ServePorts
 from stillwatch.errors import Unavailable
 from stillwatch.gateway import Enforcer
+from stillwatch.indicators import ExchangeKeys
 from stillwatch.revocation import Enforcement
 from stillwatch.settings import Policy, Settings
 from streams.connection import close, connect
@@ -39,21 +41,22 @@ async def make_shard(name: str, partitions: Sequence[int], settings: Settings) -
     return Shard(name, partitions, settings, ports)
 
 
-async def make_aggregator(settings: Settings, policy: Policy) -> Aggregator:
+async def make_aggregator(settings: Settings, policy: Policy, exchange_keys: ExchangeKeys | None = None) -> Aggregator:
     configure_logging(settings.telemetry)
     clock = SystemClock()
     hub = jetstream_hub(await _connected(settings, "aggregator"), settings, clock)
     tracer = make_tracer(settings.telemetry, "stillwatch-aggregator")
-    return Aggregator(settings, policy, AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, clock, tracer))
+    ports = AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer)
+    return Aggregator(settings, policy, ports, exchange_keys)
 
 
 def aggregator_factory(settings: Settings) -> Callable[[Settings], Awaitable[Aggregator]]:
-    """The policy is read once, here: every life of the aggregator decides by the same one."""
-    return functools.partial(_make_aggregator_with, load_policy(settings.policy_file))
+    """Policy and exchange keys are read once, here: every life of the aggregator decides by the same ones."""
+    return functools.partial(_make_aggregator_with, load_policy(settings.policy_file), read_exchange_keys(settings))
 
 
-async def _make_aggregator_with(policy: Policy, settings: Settings) -> Aggregator:
-    return await make_aggregator(settings, policy)
+async def _make_aggregator_with(policy: Policy, exchange_keys: ExchangeKeys, settings: Settings) -> Aggregator:
+    return await make_aggregator(settings, policy, exchange_keys)
 
 
 async def make_serve_ports(settings: Settings) -> ServePorts:

@@ -21,6 +21,7 @@ from serve import (
     routes_campaigns,
     routes_control,
     routes_events,
+    routes_indicators,
     routes_operations,
     routes_revocations,
 )
@@ -44,6 +45,7 @@ _ROUTERS: Final = (
     routes_events.router,
     routes_accounts.router,
     routes_campaigns.router,
+    routes_indicators.router,
     routes_revocations.router,
     routes_control.router,
     authz.router,

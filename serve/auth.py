@@ -55,6 +55,7 @@ ReadsCampaigns = Annotated[ApiKey, Security(authenticated, scopes=["campaigns:re
 WritesEvents = Annotated[ApiKey, Security(authenticated, scopes=["events:write"])]
 WritesRevocations = Annotated[ApiKey, Security(authenticated, scopes=["revocations:write"])]
 WritesLabels = Annotated[ApiKey, Security(authenticated, scopes=["labels:write"])]
+WritesIndicators = Annotated[ApiKey, Security(authenticated, scopes=["indicators:write"])]
 WritesControl = Annotated[ApiKey, Security(authenticated, scopes=["control:write"])]
 
 

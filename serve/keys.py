@@ -26,6 +26,7 @@ Scope = Literal[
     "revocations:write",
     "labels:write",
     "control:write",
+    "indicators:write",
     "metrics:read",
     "authz:check",
 ]

@@ -23,7 +23,10 @@ from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Group, Moment,
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import GroupTest, examine_group
+from stillwatch.errors import NotFound
+from stillwatch.exchange import Exchange
 from stillwatch.extraction import Vector
+from stillwatch.indicators import ExchangeKeys, Indicator, Refused
 from stillwatch.life import noted
 from stillwatch.merging import ONE_MIXTURE, absorb, age, are_one, overlaps, that_share_accounts
 from stillwatch.recognition import recognise
@@ -41,7 +44,7 @@ _DAY_NANO: Final = 86_400_000_000_000
 
 
 class AggregatorCore:
-    def __init__(self, settings: DetectionSettings) -> None:
+    def __init__(self, settings: DetectionSettings, exchange_keys: ExchangeKeys | None = None) -> None:
         self._settings = settings
         self._links = LinkageIndex(settings.max_group_accounts)
         self.table = AccountTable(settings.max_accounts, self._links)
@@ -49,6 +52,7 @@ class AggregatorCore:
         self._normality = Normality(self.table, self._links, settings)
         self._campaigns: dict[str, OpenCampaign] = {}
         self._docket = Docket(settings.false_discovery_level)
+        self.exchange = Exchange(self.table, self._links, settings, exchange_keys or {})
         self.evaluations = 0
         self.last_seen_unix_nano = 0
 
@@ -77,11 +81,13 @@ class AggregatorCore:
         moment = self._normality.now(self._campaigners(), handed, self.last_seen_unix_nano)
         if moment is None:
             return []
+        self.exchange.look(moment)
         groups = self._normality.groups(self.table.with_at_least(COMPARED_CONVERSATIONS))
         groups += handed.components(self._settings.min_group_accounts)
         for key, slots in self._due(groups):
             self._docket.enter(key, int(self.table.conversations(slots).sum()), self._era)
             evidence, found = self._examine(key, slots, moment)
+            evidence += self.exchange.lent(slots, found, moment, self._docket)
             if found is not None and self._docket.is_strong(evidence):
                 self._judge(key, slots, evidence, found, moment)
         current = {key for key, _ in groups}  # blocks and what hand-offs connect are values of no account
@@ -230,6 +236,7 @@ class AggregatorCore:
 
     def _refresh(self, campaign: OpenCampaign, moment: Moment, demand: Vector) -> Campaign | None:
         self._find_members(campaign, moment)
+        campaign.matched = self.exchange.match_of(self._slots(campaign.core | campaign.sure))
         return campaign.update(describe(campaign, self.table, demand, self.last_seen_unix_nano))
 
     # -- questions ---------------------------------------------------------------------------------------------------
@@ -242,6 +249,13 @@ class AggregatorCore:
     def campaign(self, campaign_id: str) -> Campaign | None:
         found = self._campaigns.get(campaign_id)
         return found.described if found else None
+
+    def indicator(self, campaign_id: str, issuer: str, key_name: str | None = None) -> Indicator | Refused:
+        """The campaign for another platform. Raises :class:`~stillwatch.errors.NotFound`."""
+        found = self._campaigns.get(campaign_id)
+        if found is None:
+            raise NotFound("campaign", campaign_id)
+        return self.exchange.indicator(found, issuer, key_name)
 
     def campaign_of(self, account: str) -> str | None:
         """The campaign in which the account's membership is most certain, if it is more likely than not."""

@@ -13,6 +13,7 @@ from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.linkage import Key
+from stillwatch.correlation.matching import Match
 from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
@@ -51,6 +52,7 @@ class OpenCampaign:
     history: History = ()
     merged_into: str | None = None
     absorbed: tuple[str, ...] = ()
+    matched: Match | None = None  # the imported indicator that it is most like
 
     def follow(self, key: Key) -> None:
         """A value that leads to members. A block is none, nor are hand-offs: nobody has them by himself."""
@@ -243,6 +245,7 @@ def _signals(campaign: OpenCampaign, extraction: Extraction) -> tuple[Signal, ..
             "linkage", float(len(campaign.keys)), None, None,
             f"{len(campaign.keys)} shared values led to them ({', '.join(views)}); sharing alone is no evidence",
         ),
+        *(() if campaign.matched is None else (campaign.matched.signal(),)),
     )  # fmt: skip
 
 

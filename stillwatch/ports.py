@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from stillwatch.event import Rejected, RequestEvent
+from stillwatch.indicators import Imported, Indicator, Refused
 from stillwatch.revocation import Revocation
 from stillwatch.verdict import AccountKind, AccountScore, Campaign, Signal, Verdict
 
@@ -241,6 +242,22 @@ class Control(Protocol):
     async def set_enforcement(self, on: bool) -> None: ...
 
 
+class IndicatorStore(Protocol):
+    """Imported indicators, durable. What may be in it, and until when, is decided before (``stillwatch.indicators``)."""
+
+    async def put(self, imported: Imported) -> None:
+        """In the place of one with the same id."""
+        ...
+
+    async def remove(self, id: str) -> None:
+        """Harmless to repeat."""
+        ...
+
+    async def list(self) -> list[Imported]:
+        """By id. What can not be read is left out."""
+        ...
+
+
 class Leases(Protocol):
     async def acquire(self, key: str, holder: str, ttl_s: float) -> Lease | None:
         """The lease, or ``None`` while somebody else holds an unexpired one. The same holder's new life takes over
@@ -287,6 +304,22 @@ class CampaignBook(Protocol):
     async def campaign_of(self, account: str) -> str | None: ...
 
     async def status(self) -> AggregatorStatus: ...
+
+    async def export_indicator(self, campaign: str, key: str | None) -> Indicator | Refused:
+        """The campaign for another platform. Raises :class:`~stillwatch.errors.NotFound`."""
+        ...
+
+    async def indicators(self) -> list[Imported]:
+        """Those that others sent and that have not expired, newest first."""
+        ...
+
+    async def import_indicator(self, document: object, by: str) -> Imported | Refused:
+        """``document``: any JSON value. On record before it counts."""
+        ...
+
+    async def remove_indicator(self, id: str, by: str) -> None:
+        """Raises :class:`~stillwatch.errors.NotFound`."""
+        ...
 
 
 class RevocationFeed(Protocol):

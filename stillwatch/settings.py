@@ -79,6 +79,14 @@ class ServeSettings(_Frozen):
     authz_needs_key: bool = False
 
 
+class ExchangeSettings(_Frozen):
+    # How this platform is named in the indicators that it gives out; none: the deployment's name.
+    issuer: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
+    # Lines of a name and a key in hexadecimal, each shared with other platforms (docs/indicators.md). With one, only signed
+    # indicators are taken.
+    keys_file: str | None = None
+
+
 class TelemetrySettings(_Frozen):
     otlp_endpoint: str | None = None  # http(s)://collector:4318 ; none = no export
     sampling_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -96,6 +104,7 @@ class Settings(_Frozen):
     ingest: IngestSettings = IngestSettings()
     detection: DetectionSettings = DetectionSettings()
     serve: ServeSettings = ServeSettings()
+    exchange: ExchangeSettings = ExchangeSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="after")

@@ -31,6 +31,8 @@ H_TRUNCATED: Final = "Stillwatch-Truncated"  # the original size, where the payl
 
 ENFORCEMENT_KEY: Final = "enforcement"  # `on` or `off` in the control bucket: the kill switch
 
+INDICATORS_IN: Final = "indicator.*"  # in the control bucket
+
 
 def request_subject(account: str) -> str:
     return f"stillwatch.requests.{account}"
@@ -74,6 +76,10 @@ def audit_subject(action: str) -> str:
 
 def lease_key(partition: int) -> str:
     return f"lease.partition.{partition}"
+
+
+def indicator_key(id: str) -> str:
+    return f"indicator.{id}"
 
 
 def account_key(account: str) -> str:

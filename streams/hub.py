@@ -13,6 +13,7 @@ from streams.bucket import Bucket, KvBucket
 from streams.control import BucketControl, BucketLeases
 from streams.deadletter import JournalDeadLetters
 from streams.feed import JetStreamEvents
+from streams.indicators import BucketIndicators
 from streams.journal import JetStreamJournal, Journal
 from streams.memory import MemoryBucket, MemoryEvents, MemoryJournal, MemoryNats, MemoryPublisher
 from streams.pipeline import Pipeline
@@ -31,6 +32,7 @@ class Hub:
     revocations: ports.RevocationStore
     control: ports.Control
     leases: ports.Leases
+    indicators: ports.IndicatorStore
 
 
 def jetstream_hub(client: Client, settings: Settings, clock: ports.Clock) -> Hub:
@@ -83,4 +85,5 @@ def _hub(
         revocations=BucketRevocations(revocations, control, clock),
         control=BucketControl(control),
         leases=BucketLeases(control, clock),
+        indicators=BucketIndicators(control),
     )

@@ -21,12 +21,13 @@ TESTS = 4  # one that has nothing to say counts as evidence of 1
 
 class BesideContent:
     def __init__(
-        self, table: AccountTable, handoffs: HandoffGraph, honest: Slots, groups: Sequence[Slots], now_unix_nano: int
-    ) -> None:
-        """``honest``: accounts of no known campaign; ``groups``: what they form by what they share, each once."""
+        self, table: AccountTable, handoffs: HandoffGraph, honest: Slots, compared: Slots, groups: Sequence[Slots],
+        now_unix_nano: int,
+    ) -> None:  # fmt: skip
+        """``honest``: accounts of no known campaign; ``compared``: of these the settled ones; ``groups``: what they form by what they
+        share, each once."""
         self._table, self.handoffs = table, handoffs
-        self._own = OwnEvidence(table)
-        self._own.learn(groups)
+        self._own = OwnEvidence(table, compared, groups)
         self._volumes = EqualVolumes.learn(table, groups, now_unix_nano)
         self._pivot = Pivot.learn(table, honest, groups, now_unix_nano)
 

@@ -20,6 +20,12 @@ from stillwatch.correlation.moment import GROWTH
 _VIEW_WEIGHT: Final = {
     BLOCK: 3.0, HANDOFF: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
 }  # fmt: skip
+# What an indicator that a group is like lends to its test. Between other views there is a factor of twelve.
+_LENT_WEIGHT: Final = 10.0
+# Indicators come from outside. Together they may add half of what all other tests weigh, and six groups in any case: however
+# many false ones are sent, the evidence that everybody else needs grows by half.
+_MAX_LENT_SHARE: Final = 0.5
+_ALWAYS_LENT: Final = 60.0
 
 
 class Docket:
@@ -41,6 +47,7 @@ class Docket:
         self._strong: dict[Key, float] = {}  # e-values that could yet be discoveries; the others only count
         self.tests = 0
         self._weights = 0.0  # of all tests
+        self._lent = 0.0  # of that, what indicators lent
 
     def is_due(self, key: Key, conversations: int, era: int) -> bool:
         """Whether it has a third more data than when it was last tested. At the end of an era accounts forget: then what
@@ -60,6 +67,17 @@ class Docket:
         self.tests += 1
         self._weights += weight
         return weight * (e_value or 0.0)
+
+    def may_lend(self) -> bool:
+        return self._lent + _LENT_WEIGHT <= max(_MAX_LENT_SHARE * (self._weights - self._lent), _ALWAYS_LENT)
+
+    def lend(self, e_value: float | None) -> float:
+        """More weight for a test, to add to its weighted e-value: as one more e-value of the same group would come in, with
+        a weight of its own. So it may look at less of the data than the group's test does, namely at nothing by which the
+        indicator was matched."""
+        self._lent += _LENT_WEIGHT
+        self._weights += _LENT_WEIGHT
+        return _LENT_WEIGHT * (e_value or 0.0)
 
     def is_strong(self, evidence: float) -> bool:
         """Whether it could be a discovery at all, were it the only test."""

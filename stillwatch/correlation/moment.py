@@ -73,7 +73,7 @@ class Normality:
         groups = self._distinct(self.groups(honest))
         units = [table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups]
         conduct.learn(units)
-        beside = BesideContent(table, handoffs, honest, [slots for _, slots in groups], now_unix_nano)
+        beside = BesideContent(table, handoffs, honest, compared, [slots for _, slots in groups], now_unix_nano)
         ordinary = [
             group
             for group, scores in zip(groups, units, strict=True)

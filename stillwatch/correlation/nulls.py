@@ -36,6 +36,11 @@ class Population:
     effective_topics: float
     by_volume: Slots
 
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        """The mixture as it was seen, without what was added for unseen topics."""
+        return np.asarray((self.mixture - _UNSEEN_SHARE / len(self.mixture)) / (1 - _UNSEEN_SHARE))
+
     @classmethod
     def of(cls, table: AccountTable, honest: Slots) -> Population | None:
         if len(honest) == 0:

@@ -91,18 +91,15 @@ class GroupTest:
 
 
 def examine_group(
-    table: AccountTable,
-    slots: Slots,
-    kin: Slots,
-    moment: Moment,
-    beside: tuple[Finding, ...],
-    settings: DetectionSettings,
-) -> GroupTest | None:
-    """``kin``: accounts that share with the group what most of it shares; ``beside``: what the tests beside content found of it.
-    ``None`` when too little is known of the group, or when it is fewer organisations than a group needs."""
+    table: AccountTable, slots: Slots, kin: Slots, moment: Moment, beside: tuple[Finding, ...],
+    settings: DetectionSettings, half: int | None = None,
+) -> GroupTest | None:  # fmt: skip
+    """``kin``: accounts that share with the group what most of it shares; ``beside``: what the tests beside content found of it;
+    ``half``: of the conversations, the one by which content may judge (``TEST`` where the other has led to the group),
+    ``None`` for both. ``None`` when too little is known of the group, or when it is fewer organisations than a group needs."""
     population, conduct, content = moment.population, moment.conduct, moment.content
     units = table.mean_by_unit(slots, conduct.scores[slots])
-    whole = heterogeneity(table.counts_of_units(slots))
+    whole = heterogeneity(table.counts_of_units(slots, half))
     if len(units) < settings.min_group_accounts or whole is None:
         return None
     behaved = conduct.group(units)

@@ -15,13 +15,18 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from indicator_values import an_indicator
 from manual_clock import ManualClock
+from opentelemetry.trace import NoOpTracer
 
+from actors.aggregator import Aggregator, AggregatorPorts
+from launch.settings import load_policy
 from serve.app import build
 from serve.keys import SCOPES, KeyRing, Scope, mint, parse_key_ring
 from serve.ports import About, Enforcer, ServePorts
 from stillwatch.errors import NotFound, Unavailable
 from stillwatch.event import RequestEvent
+from stillwatch.indicators import Indicator, Refused
 from stillwatch.partition import partition_of
 from stillwatch.ports import (
     AccountView,
@@ -106,8 +111,23 @@ class LocalShards:
 
 
 class LocalCampaigns:
-    def __init__(self) -> None:
+    """Campaigns are put here by tests; indicators of others are the real aggregator's business."""
+
+    def __init__(self, hub: Hub, clock: Clock) -> None:
         self.all: dict[str, Campaign] = {}
+        self.audit: Any = Part(hub.audit)
+        ports = AggregatorPorts(hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer())
+        policy = load_policy("configs/policies/default.yaml")
+        self.aggregator = Aggregator(Settings(partitions=PARTITIONS), policy, ports)
+        self.indicators = self.aggregator.indicators
+        self.import_indicator = self.aggregator.import_indicator
+        self.remove_indicator = self.aggregator.remove_indicator
+
+    async def export_indicator(self, campaign: str, key: str | None) -> Indicator | Refused:
+        """Of a campaign large enough; a small one is refused as the aggregator does it."""
+        if len((await self.campaign(campaign)).members) < 2:
+            return Refused("campaign", "too few organisations are surely members; wait for more")
+        return an_indicator()
 
     def put(self, campaign: Campaign) -> None:
         self.all[campaign.id] = campaign
@@ -194,7 +214,7 @@ class World:
     ) -> None:
         self.clock: Any = clock or ManualClock(NOW_UNIX_S)
         self.hub = hub or memory_hub(MemoryNats(Settings(partitions=PARTITIONS), self.clock))
-        self.local_shards, self.book = LocalShards(self.hub.events), LocalCampaigns()
+        self.local_shards, self.book = LocalShards(self.hub.events), LocalCampaigns(self.hub, self.clock)
         local = LocalEnforcer(self.hub.revocations, self.hub.control, self.clock)
         self.enforcer: Any = enforcer or local
         self.events, self.shards, self.campaigns = map(Part, (self.hub.publisher, self.local_shards, self.book))

@@ -9,7 +9,7 @@ from stillwatch import gateway
 
 FOREIGN = (
     "ray", "river", "pydantic", "fastapi", "starlette", "opentelemetry.sdk", "uvicorn", "httpx", "yaml", "typer", "rich",
-    "actors", "serve", "streams", "launch",
+    "scipy", "actors", "serve", "streams", "launch",
 )  # fmt: skip
 
 

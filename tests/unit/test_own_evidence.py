@@ -1,4 +1,4 @@
-"""The mean of the accounts' own evidence over a group, against other groups."""
+"""How many of a group's accounts stand out by their own evidence, against other groups."""
 
 from __future__ import annotations
 
@@ -22,22 +22,30 @@ def learned(seed: int, group_mean: float, size: int = 30) -> tuple[OwnEvidence, 
     rng = np.random.default_rng(seed)
     crowd = with_evidence(rng, honest(rng), -0.4)
     world = a_world(crowd, with_evidence(rng, people(rng, size, prefix="z"), group_mean))
-    out = OwnEvidence(world.table)
     everybody = world.table.with_at_least(1)
     others = everybody[~world.table.among(everybody, world.slots("z"))]
-    out.learn(np.sort(rng.choice(others, size=25, replace=False)) for _ in range(40))
-    return out, world.slots("z"), world.table
+    groups = [np.sort(rng.choice(others, size=25, replace=False)) for _ in range(40)]
+    return OwnEvidence(world.table, others, groups), world.slots("z"), world.table
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_accounts_of_which_each_shows_little_show_much_together(seed: int) -> None:
+def test_accounts_of_which_none_shows_enough_show_much_together(seed: int) -> None:
     own, group, _ = learned(seed, group_mean=1.5)
     found = own.finding(group)
     assert found is not None
-    assert found.p_value < 1e-6
+    assert found.p_value < 1e-5
     assert found.normal is not None
     assert found.value > found.normal[1]
-    assert "30" in found.sentence
+    assert "of the 30 of which" in found.sentence
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_half_of_a_group_is_enough(seed: int) -> None:
+    own, group, table = learned(seed, group_mean=2.0)
+    people_too = np.concatenate([group, table.with_at_least(1)[:30]])
+    found = own.finding(people_too)
+    assert found is not None
+    assert found.p_value < 1e-3
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -66,4 +74,4 @@ def test_an_organisation_with_many_keys_speaks_once() -> None:
 def test_without_opinions_or_without_groups_to_learn_from_it_says_nothing() -> None:
     own, group, table = learned(1, group_mean=1.5)
     assert own.finding(group[:4]) is None
-    assert OwnEvidence(table).finding(group) is None
+    assert OwnEvidence(table, group, []).finding(group) is None
