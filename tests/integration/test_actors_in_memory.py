@@ -49,6 +49,10 @@ class RunningClock:
         return time.monotonic()
 
 
+def aggregator_ports(hub: Hub, clock: RunningClock) -> AggregatorPorts:
+    return AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer())
+
+
 @dataclass
 class Cluster:
     hub: Hub
@@ -63,7 +67,7 @@ class Cluster:
         return await self.aggregator.fold(shard, life, part, marks)
 
     async def start_aggregator(self) -> None:
-        ports = AggregatorPorts(self.hub.verdicts, self.hub.revocations, self.hub.audit, self.clock, NoOpTracer())
+        ports = aggregator_ports(self.hub, self.clock)
         self.aggregator = Aggregator(SETTINGS, POLICY, ports)
         await self.aggregator.start()
 
@@ -171,7 +175,7 @@ async def test_a_partition_that_nobody_owns_is_left_behind_after_a_while_and_cou
     async with AsyncExitStack() as stack:
         cluster = Cluster(memory_hub(MemoryNats(settings, clock)))
         stack.push_async_callback(cluster.stop)
-        ports = AggregatorPorts(cluster.hub.verdicts, cluster.hub.revocations, cluster.hub.audit, clock, NoOpTracer())
+        ports = aggregator_ports(cluster.hub, clock)
         cluster.aggregator = Aggregator(settings, POLICY, ports)
         await cluster.aggregator.start()
         await cluster.start_shard("shard-0", [0, 1, 2])

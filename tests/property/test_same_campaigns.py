@@ -170,7 +170,7 @@ def test_there_is_something_to_agree_on(expected: Found) -> None:
     assert len(campaigns) == 1
     assert len(campaigns[0].growth) >= 3
     assert len([m for m in campaigns[0].members if m.confidence >= 0.99]) >= 20
-    assert len(verdicts) >= 2
+    assert verdicts
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3])

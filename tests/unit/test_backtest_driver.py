@@ -123,7 +123,7 @@ def test_equal_times_and_ids_in_two_files_do_not_trouble_the_order() -> None:
 
 def test_a_closed_loop_learns_of_an_action_as_a_gateways_caller_would() -> None:
     run = played(Scripted({"a": 1}, ttl_s=3_600), [at(0), at(0.5, "b")])
-    times = [T0 + int(hours * HOUR) for hours in (1.5, 2.5)]
-    assert [run.refuses("a", time) for time in times] == [True, False]
-    assert not run.refuses("b", times[0])
-    assert not played(Scripted({"a": 1}), [at(0)], enforce=False).refuses("a", times[0])
+    ends = run.ledger.first_action["a"].expires_unix_nano
+    assert [run.refuses("a", time) for time in (ends - 1, ends)] == [True, False]
+    assert not run.refuses("b", ends - 1)
+    assert not played(Scripted({"a": 1}), [at(0)], enforce=False).refuses("a", T0)
