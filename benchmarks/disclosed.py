@@ -93,13 +93,14 @@ def run(job: Job) -> dict[str, Any]:
     truth = {row.account: Truth(row.kind, row.campaign) for world in worlds for row in labels(world)}
     attackers = sorted(campaigns_of(truth))
     course = Course(attackers, job.scenario.start_unix_s * 1_000_000_000)
-    detector, started = ours(job.file, int(partitions)), time.perf_counter()
+    tick_s = round(tick_h * 3_600)
+    detector, started = ours(job.file, int(partitions), tick_s), time.perf_counter()
 
     def note(now_unix_nano: int) -> None:
         course.note(now_unix_nano, backtest.ledger)
         _say(now_unix_nano, course, backtest.ledger, started)
 
-    backtest = Backtest(detector, tick_s=tick_h * 3_600, enforce=True, on_tick=note)
+    backtest = Backtest(detector, tick_s=tick_s, enforce=True, on_tick=note)
     for event in together(worlds, job.source()):
         backtest.feed(event)
     backtest.finish()

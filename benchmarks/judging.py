@@ -70,10 +70,11 @@ def source_of(folder: str | None) -> TextSource:
     return texts_of(folder)
 
 
-def ours(file: str, partitions: int = 1) -> Stillwatch:
-    """With the settings of the tables. One partition: what is normal is learned in each, and these worlds are small."""
+def ours(file: str, partitions: int = 1, tick_s: int | None = None) -> Stillwatch:
+    """With the settings of the tables, or other ticks. One partition: what is normal is learned in each, and these worlds are small."""
     profile, policy = companions(file)
-    settings = load_settings(profile, {"partitions": partitions, "shards": 1}, environment={})
+    ticks = {} if tick_s is None else {"detection": {"evaluation_tick_s": tick_s}}
+    settings = load_settings(profile, {"partitions": partitions, "shards": 1, **ticks}, environment={})
     return Stillwatch(settings, load_policy(policy))
 
 

@@ -7,7 +7,7 @@ have done; the blast radius counts in event time, where the cluster counts by th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import stillwatch
@@ -19,7 +19,7 @@ from stillwatch.partition import partition_of
 from stillwatch.ports import AccountView, RawMessage
 from stillwatch.settings import Policy, Settings
 from stillwatch.shard import PartitionCore
-from stillwatch.ticks import nano_of
+from stillwatch.ticks import Cut, nano_of
 from stillwatch.verdict import AccountScore, Campaign, Verdict, strength
 from stillwatch.wire import encode_event
 
@@ -69,26 +69,30 @@ class Stillwatch:
             raise ValueError(
                 f"no tick of {self._tick_nano // _S_NANO} s: the settings say where this detector's ticks are"
             )
-        alerts: dict[str, AccountScore] = {}
-        cuts = []
+        by_tick: dict[int, list[Cut]] = {}
         for partition, core in enumerate(self._partitions):
             self._take(partition)
             core.close(now_unix_nano)
-            cuts += core.take_cuts()
-        if not cuts:
-            return []
+            for cut in core.take_cuts():
+                by_tick.setdefault(cut.tick_unix_nano, []).append(cut)
+        # Nearly always one. A late request after silent ticks belongs to one of those.
+        return [acted for tick in sorted(by_tick) for acted in self._evaluate(tick, by_tick[tick], now_unix_nano)]
+
+    def _evaluate(self, tick_unix_nano: int, cuts: Sequence[Cut], now_unix_nano: int) -> list[ActedOn]:
+        """Decided as of the tick, acted on now."""
+        alerts: dict[str, AccountScore] = {}
         for cut in cuts:
             self._aggregator.fold(cut.summaries)
             alerts.update((score.account, score) for score in cut.alerts)
         acted: list[ActedOn] = []
-        for campaign in self._aggregator.evaluate(now_unix_nano):
-            verdicts = self._decider.on_campaign(campaign, self._aggregator.table, now_unix_nano)
+        for campaign in self._aggregator.evaluate(tick_unix_nano):
+            verdicts = self._decider.on_campaign(campaign, self._aggregator.table, tick_unix_nano)
             confidence = {member.account: member.confidence for member in campaign.members}
             for verdict in verdicts:
                 acted += self._carry_out(verdict, now_unix_nano, confidence)
                 self._aggregator.acted(campaign.id, verdict.action)
         for _, score in sorted(alerts.items()):
-            found = self._decider.on_score(score, now_unix_nano)
+            found = self._decider.on_score(score, tick_unix_nano)
             if found is not None:
                 acted += self._carry_out(found, now_unix_nano, {score.account: score.score or 0.0})
         return acted

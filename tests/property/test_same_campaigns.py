@@ -7,11 +7,11 @@ and report as chance has it. What runs in a real cluster around it is in tests/i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
-from factories import SECOND
+from factories import HOUR, SECOND
 from pool_world import a_world
 
 from launch.settings import load_policy
@@ -39,6 +39,19 @@ HASH = SETTINGS.config_sha256(POLICY)
 Found = tuple[list[Campaign], list[tuple[str, int, tuple[str, ...]]]]
 
 
+def with_a_gap(events: list[RequestEvent]) -> list[RequestEvent]:
+    """Nobody writes for nine hours in the middle; but when that is over, each other partition hears of a request of then."""
+    half = len(events) // 2
+    after = [replace(event, time_unix_nano=event.time_unix_nano + 9 * HOUR) for event in events[half:]]
+    first = partition_of(after[0].account, PARTITIONS)
+    late = []
+    for number in set(range(PARTITIONS)) - {first}:
+        event = next(e for e in reversed(events[:half]) if partition_of(e.account, PARTITIONS) == number)
+        time = events[half].time_unix_nano + (2 + number) * HOUR
+        late.append(replace(event, id=f"late-{number}", time_unix_nano=time))
+    return [*events[:half], after[0], *late, *after[1:]]
+
+
 def with_late_ones(events: list[RequestEvent], random: Random) -> list[RequestEvent]:
     """Some requests come after a later one of their own partition; some a whole tick late."""
     out = list(events)
@@ -52,7 +65,7 @@ def with_late_ones(events: list[RequestEvent], random: Random) -> list[RequestEv
     return out
 
 
-EVENTS = with_late_ones(a_world(seed=4, conversations=24), Random(1))
+EVENTS = with_a_gap(with_late_ones(a_world(seed=4), Random(1)))
 
 
 def in_the_backtest() -> Found:
