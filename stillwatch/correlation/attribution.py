@@ -124,7 +124,7 @@ def members_of(
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
     sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
     listed = [
-        ListedMember(table.summary(int(slot)).account, round(float(sure), 4))
+        ListedMember(table.name(int(slot)), round(float(sure), 4))
         for slot, sure in zip(slots, sure_enough, strict=True)
         if sure >= _MIN_LISTED_CONFIDENCE and table.conversations(slot) >= MIN_CONVERSATIONS
     ]
@@ -178,7 +178,7 @@ def false_share(candidates: Vector, outside: Vector, unseen: float = 0.5) -> Vec
 
 def _by_name(slots: Collection[int], table: AccountTable) -> Slots:
     """As everything that is added up: slots are given in the order of arrival."""
-    return np.array(sorted(slots, key=lambda slot: table.summary(slot).account), dtype=np.int64)
+    return np.array(sorted(slots, key=table.name), dtype=np.int64)
 
 
 def _fitting(core: set[int], concentration: float, table: AccountTable, population: Population) -> set[int]:
