@@ -53,7 +53,7 @@ class Known:
         return Known((np.cumsum(kept) - 1)[self.row[mine]], self.cell[mine], self.count[mine], self.totals[kept])
 
     def pool(self, cells: int) -> Vector:
-        return np.bincount(self.cell, weights=self.count, minlength=cells)
+        return np.asarray(np.bincount(self.cell, weights=self.count, minlength=cells), dtype=np.float64)
 
     def pool_log_likelihood(
         self, pool: Vector, population: Vector, concentration: float, inside: npt.NDArray[np.bool_]
