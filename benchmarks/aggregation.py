@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -99,7 +100,7 @@ def _summary(
 def cost_of(accounts: int) -> Cost:
     before_mib, core, made, folding_s = _resident_mib(), AggregatorCore(DetectionSettings()), summaries(accounts), 0.0
     while some := list(islice(made, _AT_ONCE)):
-        folding_s += _seconds(lambda some=some: core.fold(some))
+        folding_s += _seconds(partial(core.fold, some))
     resident_mib = _resident_mib() - before_mib
     each_s = [_seconds(core.evaluate)]
     while core.waiting:

@@ -65,11 +65,15 @@ def members_of(
     core = _fitting(core, concentration, table, population) if core else core
     # Bystanders are counted whole, light ones included; only who has asked enough to be told apart is listed.
     known_accounts = table.with_at_least(COMPARED_CONVERSATIONS)
-    told = set(map(int, known_accounts))
-    by_key = {key: links.sharing(key) & told for key in sorted(keys)}
+
+    def told(accounts: set[int]) -> set[int]:
+        some = np.array(sorted(accounts), dtype=np.int64)
+        return set(some[table.conversations(some) >= COMPARED_CONVERSATIONS].tolist())
+
+    by_key = {key: told(links.sharing(key)) for key in sorted(keys)}
     # Hand-offs with the core lead to accounts that share nothing with it.
     partners, worth = moment.beside.handoffs.partners(_by_name(core, table))
-    sharing = [*by_key.values(), set(map(int, partners)) & told]
+    sharing = [*by_key.values(), told(set(map(int, partners)))]
     slots = _by_name(core.union(*sharing), table)
     core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
     pool = table.counts(core_slots).sum(axis=0)
@@ -93,7 +97,7 @@ def members_of(
     ratio = np.zeros(len(slots))
     rarest = _rarest(slots, sharing)
     # The core is one more: what its accounts share may be two values at once (``blocks``).
-    sharing += [core & told, *_narrower(by_key, table, found_unix_nano)]
+    sharing += [told(core), *_narrower(by_key, table, found_unix_nano)]
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members

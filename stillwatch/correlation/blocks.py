@@ -61,7 +61,9 @@ def blocks(table: AccountTable, links: LinkageIndex, eligible: Slots, min_accoun
 def _tied(has: sp.csc_matrix, units: Slots, views: Slots) -> sp.csr_matrix:
     """Which values of different views meet in more organisations than by chance (Poisson, one-sided)."""
     number = int(units.max(initial=-1)) + 1
-    of_unit = sp.csr_matrix((np.ones(len(units)), (units, np.arange(len(units)))), shape=(number, len(units))) @ has.tocsr()
+    of_unit = (
+        sp.csr_matrix((np.ones(len(units)), (units, np.arange(len(units)))), shape=(number, len(units))) @ has.tocsr()
+    )
     of_unit.data[:] = 1.0
     size = np.asarray(of_unit.sum(axis=0)).ravel()
     together = sp.coo_matrix(sp.triu(of_unit.T @ of_unit, k=1))

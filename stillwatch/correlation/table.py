@@ -123,7 +123,9 @@ class AccountTable:
             if slot >= len(self._unit):
                 for name in _COLUMNS:
                     column = getattr(self, name)
-                    setattr(self, name, np.concatenate([column, np.zeros_like(column)]))  # `put` fills in what it gives out
+                    setattr(
+                        self, name, np.concatenate([column, np.zeros_like(column)])
+                    )  # `put` fills in what it gives out
         self._slot_of[account] = slot
         self._new.append(slot)
         return slot
@@ -283,7 +285,11 @@ class AccountTable:
 
     def conversations_together(self, groups: Sequence[Slots]) -> npt.NDArray[np.int64]:
         """Of each group, none of which is empty."""
-        return np.add.reduceat(self._conversations[np.concatenate(groups)], _starts(groups)) if groups else np.zeros(0, int)
+        return (
+            np.add.reduceat(self._conversations[np.concatenate(groups)], _starts(groups))
+            if groups
+            else np.zeros(0, int)
+        )
 
     def lowest_units(self, groups: Sequence[Slots]) -> list[tuple[int, int]]:
         """The two lowest hashes of units of each group, none of which is empty: the same for the same accounts, and hardly
