@@ -26,7 +26,6 @@ from stillwatch.aggregator import AggregatorCore
 from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS
-from stillwatch.correlation.verify import examine_group
 from stillwatch.fingerprint import CELLS
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
@@ -130,12 +129,11 @@ def _test_s(core: AggregatorCore, size: int) -> float:
     """Of a group of honest accounts that nothing connects."""
     table = core.table
     known = table.with_at_least(COMPARED_CONVERSATIONS)
-    handed = HandoffGraph(Handoffs(), table)
-    moment = core._normality.now((), handed, core.last_seen_unix_nano)
+    moment = core._normality.now((), HandoffGraph(Handoffs(), table), core.last_seen_unix_nano)
     assert moment is not None
     groups = [known[offset :: len(known) // size][:size] for offset in range(_REPEATS)]
     return _seconds(
-        lambda: [examine_group(table, one, table.kin(one), moment, None, DetectionSettings()) for one in groups]
+        lambda: [core._examine(("client", "benchmark"), one, moment) for one in groups]
     ) / len(groups)  # fmt: skip
 
 
