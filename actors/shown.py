@@ -22,7 +22,7 @@ class Shown:
     @classmethod
     def of(cls, campaigns: Sequence[Campaign]) -> Shown:
         surest: dict[str, tuple[float, str]] = {}
-        for campaign in campaigns:
+        for campaign in campaigns:  # one that was merged into another has no members
             for member in campaign.members:
                 if member.confidence >= max(0.5, surest.get(member.account, (0.0, ""))[0]):
                     surest[member.account] = member.confidence, campaign.id

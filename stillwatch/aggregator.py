@@ -1,13 +1,8 @@
 """The aggregator's core: summaries of accounts in, campaigns out. Deterministic; no clock, no I/O.
 
 ``fold`` takes absolute summaries in any order. ``evaluate`` proposes groups by linkage, tests them on content, keeps
-<<<<<<< HEAD
-the false discovery rate over all tests ever made, and opens or updates campaigns. ``now`` is event time: the tick of
+the false discovery rate over the tests of two eras, and opens or updates campaigns. ``now`` is event time: the tick of
 the evaluation (``stillwatch.ticks``).
-=======
-the false discovery rate over the tests of two eras, and opens or updates campaigns. ``now`` is event time: the newest
-request that any shard has seen.
->>>>>>> 9f538a0 (ADR 12, figures to come)
 """
 
 from __future__ import annotations

@@ -97,11 +97,7 @@ def members_of(
     ratio = np.zeros(len(slots))
     rarest = _rarest(slots, sharing)
     # The core is one more: what its accounts share may be two values at once (``blocks``).
-<<<<<<< HEAD
     sharing += [told(core), *_narrower(by_key, table, found_unix_nano)]
-=======
-    sharing.append(told(core))
->>>>>>> 1b3a73e (Benchmark tests groups as an evaluation does)
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
