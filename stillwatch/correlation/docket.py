@@ -121,8 +121,7 @@ class Docket:
         return _weight(key) * (e_value or 0.0)
 
     def may_lend(self) -> bool:
-        lent = sum(self._lent.values())
-        return lent + _LENT_WEIGHT <= max(_MAX_LENT_SHARE * (self.weight - lent), _ALWAYS_LENT)
+        return self.lent + _LENT_WEIGHT <= max(_MAX_LENT_SHARE * (self.weight - self.lent), _ALWAYS_LENT)
 
     def lend(self, e_value: float | None) -> float:
         """More weight for a test, to add to its weighted e-value: as one more e-value of the same group would come in, with
@@ -146,6 +145,11 @@ class Docket:
     def weight(self) -> float:
         """Of all tests of the horizon."""
         return sum(self._weights.values())
+
+    @property
+    def lent(self) -> float:
+        """Of that, what indicators lent."""
+        return sum(self._lent.values())
 
     def settle(self, key: Key) -> None:
         """It has become a campaign, and counts as that from now on."""
