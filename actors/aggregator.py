@@ -3,6 +3,9 @@
 It evaluates at ticks of event time, each of them once, in order, when every partition has said what it was then
 (docs/adr/0014). No Ray here. It has no state of its own that can not be had again: shards send everything anew to a new life
 of it; campaigns, revocations and indicators are read back from their streams at the start.
+
+An evaluation runs in a thread, so that shards and people are answered meanwhile: with a million accounts it takes seconds to
+minutes. It has the core for itself; questions are answered from what the last one found.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
 
+from actors.shown import Shown
 from actors.spans import MAX_LINKS, parent_and_links, remote_context, traceparent_of
 from stillwatch.aggregator import AggregatorCore
 from stillwatch.decisions import Decider
@@ -72,6 +76,8 @@ class Aggregator:
         self._news = asyncio.Event()
         self._recalled = False
         self._evaluated_unix_nano = 0  # the last tick that all is done of
+        self._alone = asyncio.Lock()  # who has the core for himself
+        self._shown = Shown()
         self._actions = self._suppressed = 0
         # A new life has lost what it knew; shards notice by this name and send everything again.
         self._life = f"{os.getpid()}-{ports.clock.unix_nano()}"
@@ -113,6 +119,7 @@ class Aggregator:
                     self._core.exchange.shelf.recall(imported)
                 # What was published is not gone through once more: it would be told as it was then.
                 self._gate.resume_after(max((campaign.updated_at_unix_nano for campaign in campaigns), default=0))
+                self._shown = Shown.of(self._core.campaigns())
                 self._recalled = True
                 return
             except Exception as error:
@@ -153,13 +160,16 @@ class Aggregator:
         newest = list(reversed(traceparents))[:MAX_LINKS]
         parent, links = parent_and_links([c for text in newest if (c := remote_context(text)) is not None])
         with self._ports.tracer.start_as_current_span(SPAN_EVALUATE, context=parent, links=links) as span:
-            changed = self._core.evaluate(tick_unix_nano)
+            async with self._alone:
+                changed = await asyncio.to_thread(self._core.evaluate, tick_unix_nano)
+            self._shown = Shown.of(self._core.campaigns())
             span.set_attribute("stillwatch.accounts", len(self._core.table))
             span.set_attribute("stillwatch.campaigns.changed", len(changed))
             for campaign in changed:
                 await self._tell(campaign, traceparent_of(span), tick_unix_nano)
             for _, score in sorted(alerts.items()):
                 await self._act_on_score(score, tick_unix_nano)
+        self._shown = Shown.of(self._core.campaigns())
         self._evaluated_unix_nano = tick_unix_nano
 
     async def _until_done(self, what: Callable[[], Awaitable[None]]) -> None:
@@ -226,7 +236,8 @@ class Aggregator:
 
     async def export_indicator(self, campaign: str, key: str | None) -> Indicator | Refused:
         issuer = self._settings.exchange.issuer or self._settings.deployment
-        return self._core.indicator(campaign, issuer, key)
+        async with self._alone:
+            return self._core.indicator(campaign, issuer, key)
 
     async def indicators(self) -> list[Imported]:
         return self._core.exchange.shelf.standing(self._now_s())
@@ -246,7 +257,8 @@ class Aggregator:
         }  # fmt: skip
         await self._record("indicator.import", by, found.id, details)
         await self._ports.indicators.put(imported)
-        shelf.put(imported)
+        async with self._alone:
+            shelf.put(imported)
         self._changed = True
         return imported
 
@@ -256,7 +268,8 @@ class Aggregator:
         if known is None:
             raise NotFound("indicator", id)
         await self._ports.indicators.remove(id)
-        self._core.exchange.shelf.remove(id)
+        async with self._alone:
+            self._core.exchange.shelf.remove(id)
         self._changed = True
         try:
             await self._record("indicator.remove", by, id, {"issuer": known.issuer, "campaign": known.campaign})
@@ -274,21 +287,19 @@ class Aggregator:
     # -- questions ---------------------------------------------------------------------------------------------------
 
     async def campaigns(self) -> list[Campaign]:
-        return self._core.campaigns()
+        return list(self._shown.campaigns)
 
     async def campaign(self, campaign_id: str) -> Campaign:
-        found = self._core.campaign(campaign_id)
-        if found is None:
-            raise NotFound("campaign", campaign_id)
-        return found
+        return self._shown.campaign(campaign_id)
 
     async def campaign_of(self, account: str) -> str | None:
-        return self._core.campaign_of(account)
+        return self._shown.campaign_of.get(account)
 
     async def status(self) -> AggregatorStatus:
         return AggregatorStatus(
-            accounts=len(self._core.table), campaigns=len(self._core.campaigns()), groups_tested=self._core.tests,
+            accounts=len(self._core.table), campaigns=len(self._shown.campaigns), groups_tested=self._core.tests,
             evaluations=self._core.evaluations, actions=self._actions, suppressed_actions=self._suppressed,
             pid=os.getpid(), evaluated_unix_nano=self._evaluated_unix_nano, partitions_behind=self._gate.behind,
             incomplete_evaluations=self._gate.incomplete,
+            groups_waiting=self._core.waiting, evicted_accounts=self._core.table.evicted,
         )  # fmt: skip

@@ -110,6 +110,13 @@ class _Cluster(Collector):
                 "stillwatch_incomplete_evaluations_total", "Evaluations made without a partition left behind",
                 state.aggregator.incomplete_evaluations,
             )  # fmt: skip
+            yield _gauge(
+                "stillwatch_groups_waiting", "Candidate groups left to the next evaluation", state.aggregator.groups_waiting
+            )  # fmt: skip
+            yield _total(
+                "stillwatch_aggregator_evicted_accounts_total", "Accounts that the aggregator forgot",
+                state.aggregator.evicted_accounts,
+            )  # fmt: skip
             yield _total("stillwatch_verdicts_total", "Verdicts that led to an action", state.aggregator.actions)
             yield _total(
                 "stillwatch_suppressed_actions_total", "Actions that a blast-radius limit turned into shadow",

@@ -1,7 +1,7 @@
 """The aggregator's core: summaries of accounts in, campaigns out. Deterministic; no clock, no I/O.
 
 ``fold`` takes absolute summaries in any order. ``evaluate`` proposes groups by linkage, tests them on content, keeps
-the false discovery rate over all tests ever made, and opens or updates campaigns. ``now`` is event time: the tick of
+the false discovery rate over the tests of two eras, and opens or updates campaigns. ``now`` is event time: the tick of
 the evaluation (``stillwatch.ticks``).
 """
 
@@ -78,6 +78,9 @@ class AggregatorCore:
         """Campaigns that were opened or changed, oldest first. ``now``: the tick; by default the newest request of all."""
         self.evaluations += 1
         self._now = self.last_seen_unix_nano if now_unix_nano is None else now_unix_nano
+        self._docket.begin(self._era)
+        self.table.make_room()
+        self.table.forget_silent((self._era - 1) * self._settings.era_days * _DAY_NANO)
         self._handoffs.settle(self._now // _MS_NANO)
         handed = HandoffGraph(self._handoffs, self.table)
         moment = self._normality.now(self._campaigners(), handed, self._now)
@@ -93,7 +96,7 @@ class AggregatorCore:
             if found is not None and self._docket.is_strong(evidence):
                 self._judge(key, slots, evidence, found, moment)
         current = {key for key, _ in groups}  # blocks and what hand-offs connect are values of no account
-        self._docket.forget(lambda key: key in current or bool(self._links.sharing(key)))
+        self._docket.forget(lambda key: key in current or self._links.is_shared(key))
         merged, demand = self._merge(), self._demand(moment)
         return merged + [changed for campaign in self._open() if (changed := self._refresh(campaign, moment, demand))]
 
@@ -101,6 +104,11 @@ class AggregatorCore:
     def tests(self) -> int:
         """How many were ever made."""
         return self._docket.tests
+
+    @property
+    def waiting(self) -> int:
+        """Groups that were due at the last evaluation and are left to the next."""
+        return self._docket.waiting
 
     @property
     def _era(self) -> int:
@@ -117,13 +125,14 @@ class AggregatorCore:
         return set(map(int, self._slots(known)))
 
     def _due(self, groups: list[Group]) -> list[Group]:
-        due = []
-        for key, slots in groups:
-            conversations = int(self.table.conversations(slots).sum())
-            enough = conversations >= self._settings.min_group_conversations
-            if self._docket.is_due(key, conversations, self._era) and enough:
-                due.append((key, slots))
-        return due
+        conversations = self.table.conversations_together([slots for _, slots in groups]).tolist()
+        due = [
+            (key, slots)
+            for (key, slots), have in zip(groups, conversations, strict=True)
+            if self._docket.is_due(key, have, self._era) and have >= self._settings.min_group_conversations
+        ]
+        now = self._docket.next([key for key, _ in due], self._settings.max_tests_per_evaluation)
+        return [group for group in due if group[0] in now]
 
     def _examine(self, key: Key, slots: Slots, moment: Moment) -> tuple[float, GroupTest | None]:
         """(weighted e-value, test)."""
@@ -136,9 +145,10 @@ class AggregatorCore:
         known = next((c for c in self._open() if overlaps(accounts, c.core | c.sure)), None)
         if known is not None:
             known.add_evidence(found, accounts, evidence)
+            self._docket.confirm(known.id, evidence)
             self._extend(known, key, slots, moment)
             return
-        if not self._docket.is_discovery(key, evidence, (one.strongest for one in self._open())):
+        if not self._docket.is_discovery(key, evidence):
             return
         known = self._one_relay_with(found.kept, moment) or self._one_pool_with(accounts, found.floor)
         known = known or self._first_seen_under(key, accounts)
@@ -148,6 +158,7 @@ class AggregatorCore:
             self._campaigns[known.id] = known
         if known is not None:
             self._docket.settle(key)
+            self._docket.confirm(known.id, evidence)
             known.add_evidence(found, accounts, evidence)
             known.core |= accounts
             known.follow(key)
@@ -158,7 +169,7 @@ class AggregatorCore:
         """A value that many of a campaign's accounts share: the others join its core only if they would pass without those
         that are known."""
         mine = known.core | known.sure
-        rest = slots[[self.table.summary(int(slot)).account not in mine for slot in slots]]
+        rest = slots[[self.table.name(int(slot)) not in mine for slot in slots]]
         if len(rest) >= self._settings.min_group_accounts:
             evidence, found = self._examine(key, rest, moment)
             if found is not None and evidence >= _MORE_OF_THE_SAME:
@@ -208,6 +219,7 @@ class AggregatorCore:
             cores = tuple(self.table.counts_of_units(self._slots(one.core)) for one in (older, younger))
             if are_one(older, younger, (cores[0], cores[1])):
                 last = absorb(older, younger, self._now)
+                self._docket.unite(older.id, younger.id)
                 gone += [last] if last is not None else []
         self._forget_merged()
         return gone
@@ -222,7 +234,7 @@ class AggregatorCore:
         return self.table.slots(accounts)
 
     def _accounts(self, slots: Slots) -> frozenset[str]:
-        return frozenset(self.table.summary(int(slot)).account for slot in slots)
+        return frozenset(self.table.name(int(slot)) for slot in slots)
 
     def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
         recognise(campaign, self.table, self._links, moment)

@@ -92,7 +92,7 @@ def _values(slots: Slots, table: AccountTable, links: LinkageIndex, key: bytes) 
     units, mine = table.units(slots), set(map(int, slots))
     by: dict[Key, set[int]] = defaultdict(set)
     for slot, unit in zip(slots, units, strict=True):
-        for link in table.summary(int(slot)).links:
+        for link in table.links(int(slot)):
             if link[0] in EXCHANGED:
                 by[link].add(int(unit))
     of_mine = {

@@ -15,6 +15,7 @@ Counter = Literal[
     "stillwatch_late_events_total",         # came after silence had closed their tick; they count at the next one
     "stillwatch_merged_ticks_total",        # ticks at which a partition could say nothing: too much was waiting
     "stillwatch_incomplete_evaluations_total",  # made without a partition that was left behind
+    "stillwatch_aggregator_evicted_accounts_total",  # accounts that the aggregator forgot: silent for long, or no room
     "stillwatch_baseline_drifts_total",     # times that what is normal for a signal has moved; label: signal
     "stillwatch_verdicts_total",            # accounts that automatic verdicts acted on
     "stillwatch_suppressed_actions_total",  # actions that a blast-radius limit turned into shadow
@@ -30,6 +31,7 @@ Gauge = Literal[
     "stillwatch_groups_tested",               # candidate groups tested so far
     "stillwatch_evaluated_tick_seconds",      # event time, unix: the last tick that was evaluated
     "stillwatch_partitions_behind",           # partitions that evaluations do not wait for
+    "stillwatch_groups_waiting",              # candidate groups that were due and left to the next evaluation
     "stillwatch_revocations_active",          # as this replica's enforcer sees them
     "stillwatch_enforcement",                 # 1 on, 0 off: the kill switch
     "stillwatch_ready",                       # 1 when every partition has an owner and the enforcer is loaded

@@ -50,7 +50,7 @@ def _follow(campaign: OpenCampaign, table: AccountTable, links: LinkageIndex) ->
     where nearly all are. After some generations of replacements half of those with a popular SDK's defaults can be the
     campaign's, and the other half are its bystanders."""
     mine = set(map(int, table.slots(campaign.core | campaign.sure)))
-    values = {key for slot in mine for key in table.summary(slot).links}
+    values = {key for slot in mine for key in table.links(slot)}
     for key in sorted(values):
         sharing = links.sharing(key)
         most = _MOST if key[0] in IDENTITIES else _NEARLY_ALL
@@ -70,7 +70,7 @@ def _signature(campaign: OpenCampaign, table: AccountTable, moment: Moment) -> S
     known, slots = campaign.signature, table.slots(campaign.core)
     if not len(slots):
         return known
-    seen = np.array([table.summary(int(slot)).last_seen_unix_nano for slot in slots])
+    seen = table.last_seen(slots)
     means, spread = moment.conduct.profile(slots[seen >= moment.now_unix_nano - _DAY_NANO])
     if known is not None and not np.isfinite(means).any():
         means, spread = known.conduct_scores(len(STATISTICS))

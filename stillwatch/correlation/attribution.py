@@ -65,11 +65,15 @@ def members_of(
     core = _fitting(core, concentration, table, population) if core else core
     # Bystanders are counted whole, light ones included; only who has asked enough to be told apart is listed.
     known_accounts = table.with_at_least(COMPARED_CONVERSATIONS)
-    told = set(map(int, known_accounts))
-    by_key = {key: links.sharing(key) & told for key in sorted(keys)}
+
+    def told(accounts: set[int]) -> set[int]:
+        some = np.array(sorted(accounts), dtype=np.int64)
+        return set(some[table.conversations(some) >= COMPARED_CONVERSATIONS].tolist())
+
+    by_key = {key: told(links.sharing(key)) for key in sorted(keys)}
     # Hand-offs with the core lead to accounts that share nothing with it.
     partners, worth = moment.beside.handoffs.partners(_by_name(core, table))
-    sharing = [*by_key.values(), set(map(int, partners)) & told]
+    sharing = [*by_key.values(), told(set(map(int, partners)))]
     slots = _by_name(core.union(*sharing), table)
     core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
     pool = table.counts(core_slots).sum(axis=0)
@@ -93,7 +97,7 @@ def members_of(
     ratio = np.zeros(len(slots))
     rarest = _rarest(slots, sharing)
     # The core is one more: what its accounts share may be two values at once (``blocks``).
-    sharing += [core & told, *_narrower(by_key, table, found_unix_nano)]
+    sharing += [told(core), *_narrower(by_key, table, found_unix_nano)]
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
@@ -124,7 +128,7 @@ def members_of(
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
     sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
     listed = [
-        ListedMember(table.summary(int(slot)).account, round(float(sure), 4))
+        ListedMember(table.name(int(slot)), round(float(sure), 4))
         for slot, sure in zip(slots, sure_enough, strict=True)
         if sure >= _MIN_LISTED_CONFIDENCE and table.conversations(slot) >= MIN_CONVERSATIONS
     ]
@@ -178,7 +182,7 @@ def false_share(candidates: Vector, outside: Vector, unseen: float = 0.5) -> Vec
 
 def _by_name(slots: Collection[int], table: AccountTable) -> Slots:
     """As everything that is added up: slots are given in the order of arrival."""
-    return np.array(sorted(slots, key=lambda slot: table.summary(slot).account), dtype=np.int64)
+    return np.array(sorted(slots, key=table.name), dtype=np.int64)
 
 
 def _fitting(core: set[int], concentration: float, table: AccountTable, population: Population) -> set[int]:

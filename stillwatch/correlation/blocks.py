@@ -35,39 +35,35 @@ _CHANCE: Final = 1e-4
 def blocks(table: AccountTable, links: LinkageIndex, eligible: Slots, min_accounts: int) -> list[tuple[Key, Slots]]:
     """Blocks of at least ``min_accounts`` of the ``eligible`` accounts, under keys ``(BLOCK, hash)``, in a fixed order."""
     common = max(_MAX_SHARE * len(table), float(min_accounts))
-    position = {int(slot): row for row, slot in enumerate(eligible)}
-    keys: list[Key] = []
-    rows, columns = [], []
-    for key, sharing in links.groups(_MIN_TOGETHER):
-        if key[0] in _VIEWS and len(sharing) <= common:
-            found = [position[slot] for slot in sharing if slot in position]
-            if len(found) >= _MIN_TOGETHER:
-                rows += found
-                columns += [len(keys)] * len(found)
-                keys.append(key)
+    keys, has = links.among(eligible, _MIN_TOGETHER, common)
+    of_views = np.array([key[0] in _VIEWS for key in keys], dtype=np.bool_)
+    keys, has = [key for key in keys if key[0] in _VIEWS], has[:, np.flatnonzero(of_views)]
     if not keys:
         return []
-    has = sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(eligible), len(keys)))
-    tied = _tied(has, table.units(eligible), np.array([_VIEWS.index(key[0]) for key in keys]))
+    view_of = np.array([_VIEWS.index(key[0]) for key in keys])
+    tied = _tied(has, table.units(eligible), view_of)
     count, label = connected_components(tied, directed=False)
+    by_block = np.argsort(label, kind="stable")
+    ends = np.cumsum(np.bincount(label, minlength=count))
     out = []
-    for block in np.flatnonzero(np.bincount(label, minlength=count) >= 2):
-        values = np.flatnonzero(label == block)
-        views = np.array([_VIEWS.index(keys[value][0]) for value in values])
-        shared = np.zeros(len(eligible))  # views in which an account has one of the values
-        for view in np.unique(views):
-            shared += np.asarray(has[:, values[views == view]].sum(axis=1)).ravel() > 0
-        slots = eligible[shared >= 2]
+    for block in np.flatnonzero(np.diff(ends, prepend=0) >= 2):
+        values = by_block[ends[block - 1] if block else 0 : ends[block]]
+        # The places of accounts that have one of the values, once for each view.
+        places = [np.unique(has[:, values[view_of[values] == view]].indices) for view in np.unique(view_of[values])]
+        place, views = np.unique(np.concatenate(places), return_counts=True)
+        slots = eligible[place[views >= 2]]
         if len(slots) >= min_accounts:
             name = hashlib.blake2b("\x1f".join(keys[values[0]]).encode(), digest_size=8).hexdigest()
             out.append(((BLOCK, name), slots))
     return sorted(out, key=lambda one: one[0])
 
 
-def _tied(has: sp.csr_matrix, units: Slots, views: Slots) -> sp.csr_matrix:
+def _tied(has: sp.csc_matrix, units: Slots, views: Slots) -> sp.csr_matrix:
     """Which values of different views meet in more organisations than by chance (Poisson, one-sided)."""
     number = int(units.max(initial=-1)) + 1
-    of_unit = sp.csr_matrix((np.ones(len(units)), (units, np.arange(len(units)))), shape=(number, len(units))) @ has
+    of_unit = (
+        sp.csr_matrix((np.ones(len(units)), (units, np.arange(len(units)))), shape=(number, len(units))) @ has.tocsr()
+    )
     of_unit.data[:] = 1.0
     size = np.asarray(of_unit.sum(axis=0)).ravel()
     together = sp.coo_matrix(sp.triu(of_unit.T @ of_unit, k=1))

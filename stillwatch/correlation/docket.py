@@ -1,4 +1,4 @@
-"""Which groups were tested, on how much data, and what counts as a discovery among all tests ever made.
+"""Which groups were tested, on how much data, whose turn it is, and what counts as a discovery among the tests of four weeks.
 
 Each test counts against the error rate, whatever comes out. So a group is tested again only when it has a third more data,
 and one campaign is one discovery, under however many values it is seen.
@@ -6,14 +6,16 @@ and one campaign is one discovery, under however many values it is seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.evidence import e_bh
 from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.moment import GROWTH
+
+T = TypeVar("T")
 
 # Weights of e-BH (Wang and Ramdas 2022): where campaigns are likelier, less evidence is needed, and more elsewhere. Cards and
 # sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example.
@@ -29,7 +31,18 @@ _ALWAYS_LENT: Final = 60.0
 
 
 class Docket:
-    """Bounded by the groups of the moment; see :meth:`forget`.
+    """Which groups are due, and e-BH over the tests of a horizon: the running era and the one before, which is what scores
+    look back on. Bounded by the groups of the moment; see :meth:`forget`.
+
+    *What is guaranteed.* Take any moment that is fixed beforehand, such as the end of an era, and the tests of its horizon. If
+    each e-value of an honest group has a mean of at most 1, the expected share of false ones among the groups (a campaign
+    counts as one) whose weighted evidence reaches the bar is at most ``level``, however the tests depend on each other: it is
+    weighted e-BH on a fixed set of hypotheses, tests that failed and repeated ones included. What was tested before the
+    horizon counts neither as a test nor as a discovery: counting the discoveries alone would lower the bar. So the bar follows
+    the traffic of four weeks and not the age of the system.
+
+    *What is not.* No bound holds over all horizons together; each has its own, and a year has 26 eras. A campaign that was
+    opened stays open when later tests of the horizon raise the bar above it; it is then no part of the claim.
 
     >>> docket = Docket(level=0.05)
     >>> key = ("signup", "promo-a")
@@ -37,17 +50,24 @@ class Docket:
     (True, None, False)
     >>> docket.weigh(key, 10.0), docket.tests
     (30.0, 1)
-    >>> docket.is_discovery(key, 30.0, known=[]), docket.is_discovery(key, 90.0, known=[])
+    >>> docket.is_discovery(key, 30.0), docket.is_discovery(key, 90.0)
     (False, True)
     """
 
     def __init__(self, level: float) -> None:
         self._level = level
         self._tested_at: dict[Key, tuple[int, int]] = {}  # conversations then, and the era
-        self._strong: dict[Key, float] = {}  # e-values that could yet be discoveries; the others only count
-        self.tests = 0
-        self._weights = 0.0  # of all tests
-        self._lent = 0.0  # of that, what indicators lent
+        self._waiting: dict[Key, int] = {}  # since which turn
+        self._turn = 0
+        # By era the largest e-value: of groups, those that could yet be discoveries (the others only count); of campaigns.
+        self._strong: dict[Key, dict[int, float]] = {}
+        self._found: dict[str, dict[int, float]] = {}
+        self._weights: dict[int, float] = {}  # of all tests, by era
+        self._lent: dict[int, float] = {}  # of that, what indicators lent
+        self._era = 0
+        self.tests = 0  # ever
+
+    # -- whose turn it is --------------------------------------------------------------------------------------------
 
     def is_due(self, key: Key, conversations: int, era: int) -> bool:
         """Whether it has a third more data than when it was last tested. At the end of an era accounts forget: then what
@@ -58,44 +78,110 @@ class Docket:
             self._tested_at[key] = tested_at, tested_in
         return conversations >= GROWTH * tested_at
 
+    def next(self, due: Sequence[Key], at_most: int) -> set[Key]:
+        """Which of those that are due are tested now: who has waited for most turns, then the likeliest view, then by value. The
+        others wait.
+
+        >>> docket, keys = Docket(level=0.05), [("client", "a"), ("client", "b"), ("payment", "c")]
+        >>> sorted(docket.next(keys, at_most=2)), docket.waiting
+        ([('client', 'a'), ('payment', 'c')], 1)
+        >>> sorted(docket.next([*keys[1:], ("signup", "d")], at_most=2))
+        [('client', 'b'), ('payment', 'c')]
+        """
+        self._turn += 1
+        self._waiting = {key: self._waiting.get(key, self._turn) for key in due}
+        chosen = set(due)
+        if len(chosen) > at_most:
+            order = sorted(chosen, key=lambda key: (self._waiting[key], -_weight(key), key))
+            chosen = set(order[:at_most])
+        for key in chosen:
+            del self._waiting[key]
+        return chosen
+
+    @property
+    def waiting(self) -> int:
+        """Groups that were due at the last turn and not tested."""
+        return len(self._waiting)
+
     def enter(self, key: Key, conversations: int, era: int) -> None:
         self._tested_at[key] = conversations, era
 
+    # -- what is a discovery -----------------------------------------------------------------------------------------
+
+    def begin(self, era: int) -> None:
+        """Tests are made in this era from now on; what lies before its horizon counts no longer."""
+        self._era = era
+        self._strong, self._found = self._within(self._strong), self._within(self._found)
+        self._weights, self._lent = self._recent(self._weights), self._recent(self._lent)
+
     def weigh(self, key: Key, e_value: float | None) -> float:
         """One more test; its weighted e-value, 0 where there was too little to test."""
-        weight = _VIEW_WEIGHT.get(key[0], 1.0)
         self.tests += 1
-        self._weights += weight
-        return weight * (e_value or 0.0)
+        self._weights[self._era] = self._weights.get(self._era, 0.0) + _weight(key)
+        return _weight(key) * (e_value or 0.0)
 
     def may_lend(self) -> bool:
-        return self._lent + _LENT_WEIGHT <= max(_MAX_LENT_SHARE * (self._weights - self._lent), _ALWAYS_LENT)
+        return self.lent + _LENT_WEIGHT <= max(_MAX_LENT_SHARE * (self.weight - self.lent), _ALWAYS_LENT)
 
     def lend(self, e_value: float | None) -> float:
         """More weight for a test, to add to its weighted e-value: as one more e-value of the same group would come in, with
         a weight of its own. So it may look at less of the data than the group's test does, namely at nothing by which the
         indicator was matched."""
-        self._lent += _LENT_WEIGHT
-        self._weights += _LENT_WEIGHT
+        for weights in (self._lent, self._weights):
+            weights[self._era] = weights.get(self._era, 0.0) + _LENT_WEIGHT
         return _LENT_WEIGHT * (e_value or 0.0)
 
     def is_strong(self, evidence: float) -> bool:
         """Whether it could be a discovery at all, were it the only test."""
         return evidence >= 1 / self._level
 
-    def is_discovery(self, key: Key, evidence: float, known: Iterable[float]) -> bool:
-        """Whether a group that belongs to no known campaign is one. ``known``: the evidence of each known campaign."""
-        self._strong[key] = max(evidence, self._strong.get(key, 0.0))
-        return evidence >= e_bh([*known, *self._strong.values()], self._weights, self._level)
+    def is_discovery(self, key: Key, evidence: float) -> bool:
+        """Whether a group that belongs to no known campaign is one."""
+        self._keep_largest(self._strong.setdefault(key, {}), evidence)
+        known = [max(one.values()) for one in (*self._found.values(), *self._strong.values())]
+        return evidence >= e_bh(known, self.weight, self._level)
+
+    @property
+    def weight(self) -> float:
+        """Of all tests of the horizon."""
+        return sum(self._weights.values())
+
+    @property
+    def lent(self) -> float:
+        """Of that, what indicators lent."""
+        return sum(self._lent.values())
 
     def settle(self, key: Key) -> None:
         """It has become a campaign, and counts as that from now on."""
         self._strong.pop(key, None)
 
+    def confirm(self, campaign: str, evidence: float) -> None:
+        """A group of this known campaign has passed."""
+        self._keep_largest(self._found.setdefault(campaign, {}), evidence)
+
+    def unite(self, older: str, younger: str) -> None:
+        """Two campaigns have proved to be one, and are one discovery from now on."""
+        mine, other = self._found.get(older, {}), self._found.pop(younger, {})
+        if both := {era: max(mine.get(era, 0.0), other.get(era, 0.0)) for era in mine.keys() | other.keys()}:
+            self._found[older] = both
+
     def forget(self, lives: Callable[[Key], bool]) -> None:
         """Values that no account shows any longer: there are new ones every day, for ever."""
         self._tested_at = {key: tested for key, tested in self._tested_at.items() if lives(key)}
-        self._strong = {key: e_value for key, e_value in self._strong.items() if key in self._tested_at}
+        self._strong = {key: one for key, one in self._strong.items() if key in self._tested_at}
+
+    def _keep_largest(self, by_era: dict[int, float], evidence: float) -> None:
+        by_era[self._era] = max(evidence, by_era.get(self._era, 0.0))
+
+    def _recent(self, by_era: dict[int, float]) -> dict[int, float]:
+        return {era: value for era, value in by_era.items() if era >= self._era - 1}
+
+    def _within(self, known: dict[T, dict[int, float]]) -> dict[T, dict[int, float]]:
+        return {name: recent for name, one in known.items() if (recent := self._recent(one))}
 
     def __len__(self) -> int:
         return len(self._tested_at)
+
+
+def _weight(key: Key) -> float:
+    return _VIEW_WEIGHT.get(key[0], 1.0)

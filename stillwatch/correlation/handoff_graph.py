@@ -98,11 +98,10 @@ class HandoffGraph:
 
     def _expected(self, slots: Slots) -> float:
         """By chance, with these accounts at either end."""
-        failures = sum(self._table.summary(int(slot)).failures for slot in slots)
-        return 2 * self._chance_of_failure * (failures + 1)
+        return 2 * self._chance_of_failure * (self._table.failures(slots) + 1)
 
     def _by_name(self, slots: Slots) -> Slots:
-        return np.array(sorted(slots, key=lambda slot: self._table.summary(int(slot)).account), dtype=np.int64)
+        return np.array(sorted(slots, key=self._table.name), dtype=np.int64)
 
 
 def _connected(ends: Slots, table: AccountTable) -> tuple[Slots, Slots]:

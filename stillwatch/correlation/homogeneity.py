@@ -43,17 +43,44 @@ def heterogeneity(counts: Counts) -> Heterogeneity | None:
     >>> heterogeneity(people).f > 0.05
     True
     """
-    totals = counts.sum(axis=1)
-    counts, totals = counts[totals >= 2], totals[totals >= 2]
-    accounts = len(totals)
+    return heterogeneity_of(Shares.of(counts))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """What F needs of each account with two conversations or more (``told``: which those are). None of it depends on the other
+    accounts, so a group that is trimmed step by step computes it once."""
+
+    told: npt.NDArray[np.bool_]
+    within: npt.NDArray[np.float64]
+    weight: npt.NDArray[np.float64]
+    mix: Counts
+    squares: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, counts: Counts) -> Shares:
+        totals = counts.sum(axis=1)
+        told = totals >= 2
+        counts, totals = counts[told], totals[told]
+        # The sum of n (n - 1): counts are whole numbers, so this is exact.
+        within = (np.einsum("ij,ij->i", counts, counts) - totals) / (totals * (totals - 1))
+        weight = np.minimum(totals - 1, _WEIGHT_CAP)
+        mix = counts / totals[:, None] * weight[:, None]
+        return cls(told, within, weight, mix, (mix**2).sum(axis=1))
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> Shares:
+        """Of the rows of the counts that are ``kept``."""
+        rows = kept[self.told]
+        return Shares(self.told[kept], self.within[rows], self.weight[rows], self.mix[rows], self.squares[rows])
+
+
+def heterogeneity_of(shares: Shares) -> Heterogeneity | None:
+    within, weight, mix, squares = shares.within, shares.weight, shares.mix, shares.squares
+    accounts = len(weight)
     if accounts < 3:
         return None
-    within = (counts * (counts - 1)).sum(axis=1) / (totals * (totals - 1))
-    weight = np.minimum(totals - 1, _WEIGHT_CAP)
-    mix = counts / totals[:, None] * weight[:, None]
-
     # Sums over accounts; leaving one out is a subtraction, so the jackknife costs no more than the estimate.
-    weighted_within, squares = weight * within, (mix**2).sum(axis=1)
+    weighted_within = weight * within
     total_mix = mix.sum(axis=0)
     cross = mix @ total_mix
     all_cross = float(total_mix @ total_mix)

@@ -1,15 +1,31 @@
 """Which accounts share a value: sign-up cohort, payment family, client, address, system prompt, template, parameters.
 
 Linkage only proposes. A shared value says that accounts *may* belong together; honest people share clients, offices
-and promotions. Bounded: a value that more than ``max_group`` accounts share says nothing about any of them and is
-kept as a count only.
+and promotions. A value that more than ``max_group`` accounts share says nothing about any of them, and proposes nobody until
+fewer do.
+
+Kept is what each account shares *now*, as numbers of four bytes, and each value once as long as anybody has it. Who shares
+a value is made from that where it is asked for (one pass over all accounts, by counting), and is therefore a function of the
+accounts alone: not of the order in which they came, and a value that was too common is forgiven when it is no longer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
 
 Key = tuple[str, str]  # (view, value)
+Slots = npt.NDArray[np.int64]
+
+# Shards send a few values of each of seven views. More than this of one account are not kept: the memory for values is
+# bounded by that of accounts, whatever a client invents.
+MAX_VALUES: Final = 64
+_ID: Final = "i"  # int32
 
 
 class LinkageIndex:
@@ -17,44 +33,125 @@ class LinkageIndex:
     >>> index = LinkageIndex(max_group=3)
     >>> for slot in range(3):
     ...     index.link(slot, [("signup", "promo-a")])
-    >>> list(index.groups(min_group=2))
-    [(('signup', 'promo-a'), {0, 1, 2})]
+    >>> index.sharing(("signup", "promo-a"))
+    {0, 1, 2}
     >>> index.link(3, [("signup", "promo-a")])
-    >>> list(index.groups(min_group=2)), index.too_common
-    ([], 1)
+    >>> index.sharing(("signup", "promo-a")), index.too_common
+    (set(), 1)
+    >>> index.link(0, [])
+    >>> index.sharing(("signup", "promo-a")), index.too_common
+    ({1, 2, 3}, 0)
     """
 
     def __init__(self, max_group: int) -> None:
         self._max_group = max_group
-        self._slots: dict[Key, set[int]] = {}
-        self._common: set[Key] = set()
+        self._number: dict[Key, int] = {}
+        self._keys: list[Key | None] = []  # by number
+        self._accounts: array[int] = array(_ID)  # by number: how many have the value
+        self._free: list[int] = []
+        self._values: list[bytes] = []  # by slot: the numbers of the account's values
+        # Accounts by values, and values by accounts; until the next change.
+        self._by_slot: sp.csr_matrix | None = None
+        self._by_value: sp.csc_matrix | None = None
+
+    def __len__(self) -> int:
+        """Values that somebody has."""
+        return len(self._number)
 
     @property
     def too_common(self) -> int:
-        return len(self._common)
+        return int((np.array(self._accounts) > self._max_group).sum())
 
     def link(self, slot: int, keys: Iterable[Key]) -> None:
-        for key in keys:
-            if key in self._common:
-                continue
-            slots = self._slots.setdefault(key, set())
-            slots.add(slot)
-            if len(slots) > self._max_group:
-                del self._slots[key]
-                self._common.add(key)
+        """From now on the account shares these values and no others."""
+        while slot >= len(self._values):
+            self._values.append(b"")
+        before = self._values[slot]
+        numbers = [self._numbered(key) for key in list(dict.fromkeys(keys))[:MAX_VALUES]]
+        after = array(_ID, numbers).tobytes()
+        if after == before:
+            return
+        for number in numbers:
+            self._accounts[number] += 1
+        self._values[slot] = after
+        self._by_slot = self._by_value = None
+        for number in array(_ID, before):
+            self._accounts[number] -= 1
+            if self._accounts[number] == 0:
+                key = self._keys[number]
+                assert key is not None
+                del self._number[key]
+                self._keys[number] = None
+                self._free.append(number)
 
-    def unlink(self, slot: int, keys: Iterable[Key]) -> None:
-        for key in keys:
-            slots = self._slots.get(key)
-            if slots is not None:
-                slots.discard(slot)
-                if not slots:
-                    del self._slots[key]
+    def _numbered(self, key: Key) -> int:
+        """Numbers are given in the order of arrival, so nothing is ever ordered by them."""
+        number = self._number.get(key)
+        if number is None:
+            if self._free:
+                number = self._free.pop()
+                self._keys[number] = key
+            else:
+                number = len(self._keys)
+                self._keys.append(key)
+                self._accounts.append(0)
+            self._number[key] = number
+        return number
+
+    def unlink(self, slot: int) -> None:
+        self.link(slot, ())
+
+    def values(self, slot: int) -> tuple[Key, ...]:
+        """What the account shares, in the order in which it was told."""
+        return tuple(self._key(number) for number in array(_ID, self._values[slot]))
+
+    def _key(self, number: int) -> Key:
+        key = self._keys[number]
+        assert key is not None
+        return key
+
+    # -- who shares what ---------------------------------------------------------------------------------------------
 
     def sharing(self, key: Key) -> set[int]:
-        return self._slots.get(key, set())
+        """Slots of the accounts that have the value; nobody where it is too common, or nobody's."""
+        number = self._number.get(key)
+        return set() if number is None else set(map(int, self._sharing(number)))
 
-    def groups(self, min_group: int) -> Iterator[tuple[Key, set[int]]]:
-        """Every value that enough accounts share, in a fixed order."""
-        for key in sorted(key for key, slots in self._slots.items() if len(slots) >= min_group):
-            yield key, self._slots[key]
+    def _sharing(self, number: int) -> npt.NDArray[np.int32]:
+        if self._accounts[number] > self._max_group:
+            return np.empty(0, dtype=np.int32)
+        if self._by_value is None:
+            self._by_value = self._rows().tocsc()
+        matrix = self._by_value
+        return np.asarray(matrix.indices[matrix.indptr[number] : matrix.indptr[number + 1]])
+
+    def is_shared(self, key: Key) -> bool:
+        """Whether the value proposes anybody at all."""
+        number = self._number.get(key)
+        return number is not None and self._accounts[number] <= self._max_group
+
+    def shared_by_most(self, slots: Slots, at_most: float) -> Slots:
+        """Accounts that have a value which more than half of these have, and at most so many of all; in no order of names."""
+        numbers = np.frombuffer(b"".join(self._values[int(slot)] for slot in slots), dtype=np.int32)
+        found, count = np.unique(numbers, return_counts=True)
+        mostly = [self._sharing(int(number)) for number in found[2 * count > len(slots)]]
+        sharing = [accounts for accounts in mostly if len(accounts) <= at_most]
+        return np.unique(np.concatenate(sharing)).astype(np.int64) if sharing else np.empty(0, dtype=np.int64)
+
+    def among(self, accounts: Slots, fewest: int, at_most: float) -> tuple[list[Key], sp.csc_matrix]:
+        """Values that at least ``fewest`` of these accounts have and at most ``at_most`` of all accounts, in the order of the
+        values; and which of the accounts have which: a column a value, in it the places of its accounts, rising."""
+        has = self._rows()[accounts].tocsc()
+        of_all = np.array(self._accounts)
+        few = (np.diff(has.indptr) >= fewest) & (of_all <= min(at_most, self._max_group))
+        chosen = sorted(map(int, np.flatnonzero(few)), key=self._key)
+        return [self._key(number) for number in chosen], has[:, chosen]
+
+    def _rows(self) -> sp.csr_matrix:
+        if self._by_slot is None:
+            ends = np.cumsum([0, *map(len, self._values)]) // array(_ID).itemsize
+            numbers = np.frombuffer(b"".join(self._values), dtype=np.int32)
+            shape = len(self._values), len(self._keys)
+            ones = np.ones(len(numbers), dtype=np.int8)
+            self._by_slot = sp.csr_matrix((ones, numbers, ends.astype(np.int32)), shape=shape)
+        return self._by_slot

@@ -144,7 +144,7 @@ class Matcher:
         """By key: values of half of the accounts and more that are not simply popular."""
         if not self._names:
             return {}
-        shown = Counter(key for slot in slots for key in self._table.summary(int(slot)).links if key[0] in EXCHANGED)
+        shown = Counter(key for slot in slots for key in self._table.links(int(slot)) if key[0] in EXCHANGED)
         common = [key for key, count in shown.items() if 2 * count >= len(slots) and not self._is_popular(key)]
         return {name: {value_hash(self._keys[name], *key) for key in common} for name in self._names}
 

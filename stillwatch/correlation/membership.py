@@ -7,6 +7,8 @@ concentration S, where F = 1 / (1 + S) ties S to the heterogeneity measured on h
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, gammaln, logsumexp
@@ -29,32 +31,57 @@ _CONTENT_SAYS = (-10.0, 4.0)
 _BREADTHS = ((1.0, 0.75), (4.0, 0.2), (16.0, 0.05))
 
 
-def pool_log_likelihood(
-    counts: Counts, pool: Counts, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_]
-) -> Vector:
-    """log P(counts of each row | pool), leaving the row itself out of ``pool`` sums where it is ``inside``.
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """The topics that accounts know: ``row``, ``cell`` and ``count``, rows rising; ``totals`` by row. Most accounts know few, and
+    what they do not know adds nothing to a likelihood."""
 
-    Dirichlet-multinomial with a large concentration: the pool is estimated, and no dispatcher deals it out perfectly. A
-    plain multinomial would find each account with thousands of requests unlike any pool.
-    """
-    rest = pool[None, :] - np.where(inside[:, None], counts, 0.0) if inside.any() else pool[None, :]
-    mixture = (rest + _SMOOTHING * population[None, :]) / (rest.sum(axis=1, keepdims=True) + _SMOOTHING)
-    return _dirichlet_multinomial(counts, np.maximum(mixture * concentration, 1e-6))
+    row: npt.NDArray[np.int64]
+    cell: npt.NDArray[np.int64]
+    count: Vector
+    totals: Vector
 
+    @classmethod
+    def of(cls, counts: Counts) -> Known:
+        at = np.flatnonzero(counts != 0)
+        row, cell = np.divmod(at, counts.shape[1])
+        return cls(row, cell, counts.ravel()[at], counts.sum(axis=1))
 
-def person_log_likelihood(counts: Counts, population: Vector, concentration: float) -> Vector:
-    """log P(counts of each row | an honest person)."""
-    return _dirichlet_multinomial(counts, np.maximum(population * concentration, 1e-6)[None, :])
+    def only(self, kept: npt.NDArray[np.bool_]) -> Known:
+        """Of the rows that are ``kept``."""
+        mine = kept[self.row]
+        return Known((np.cumsum(kept) - 1)[self.row[mine]], self.cell[mine], self.count[mine], self.totals[kept])
 
+    def pool(self, cells: int) -> Vector:
+        return np.asarray(np.bincount(self.cell, weights=self.count, minlength=cells), dtype=np.float64)
 
-def _dirichlet_multinomial(counts: Counts, alpha: Counts) -> Vector:
-    """Without the multinomial coefficient, which is the same for every law. Most accounts know few of the topics, and a
-    topic that an account does not know adds nothing: only the others are looked at."""
-    total = alpha.sum(axis=1)
-    row, cell = np.nonzero(counts)
-    known, weight = counts[row, cell], np.broadcast_to(alpha, counts.shape)[row, cell]
-    each = np.bincount(row, gammaln(known + weight) - gammaln(weight), minlength=len(counts))
-    return np.asarray(gammaln(total) - gammaln(counts.sum(axis=1) + total) + each)
+    def pool_log_likelihood(
+        self, pool: Vector, population: Vector, concentration: float, inside: npt.NDArray[np.bool_]
+    ) -> Vector:
+        """log P(counts of each row | pool), leaving the row itself out of ``pool`` sums where it is ``inside``.
+
+        Dirichlet-multinomial with a large concentration: the pool is estimated, and no dispatcher deals it out perfectly. A
+        plain multinomial would find each account with thousands of requests unlike any pool.
+        """
+        own, own_total = np.where(inside[self.row], self.count, 0.0), np.where(inside, self.totals, 0.0)
+        left = (pool.sum() - own_total + _SMOOTHING)[self.row]
+        mixture = (pool[self.cell] - own + _SMOOTHING * population[self.cell]) / left
+        return self._dirichlet_multinomial(mixture, concentration)
+
+    def people_log_likelihood(self, population: Vector, concentration: float) -> Vector:
+        """log P(counts of each row | an honest person, narrow or broad)."""
+        persons = [
+            np.log(weight) + self._dirichlet_multinomial(population[self.cell], concentration * breadth)
+            for breadth, weight in _BREADTHS
+        ]
+        return np.asarray(logsumexp(persons, axis=0))
+
+    def _dirichlet_multinomial(self, mixture: Vector, concentration: float) -> Vector:
+        """``mixture``: of the known topics, by the account's law. Without the multinomial coefficient, which is the same for
+        every law."""
+        alpha = np.maximum(mixture * concentration, 1e-6)
+        each = np.bincount(self.row, gammaln(self.count + alpha) - gammaln(alpha), minlength=len(self.totals))
+        return np.asarray(gammaln(concentration) - gammaln(self.totals + concentration) + each)
 
 
 def concentration_of(f: float) -> float:
@@ -62,17 +89,8 @@ def concentration_of(f: float) -> float:
     return float(np.clip(1 / max(f, 1e-6) - 1, 0.5, 500.0))
 
 
-def people_log_likelihood(counts: Counts, population: Vector, concentration: float) -> Vector:
-    """log P(counts of each row | an honest person, narrow or broad)."""
-    persons = [
-        np.log(weight) + person_log_likelihood(counts, population, concentration * breadth)
-        for breadth, weight in _BREADTHS
-    ]
-    return np.asarray(logsumexp(persons, axis=0))
-
-
 def log_likelihood_ratio(
-    counts: Counts, pool: Counts, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_],
+    counts: Counts | Known, pool: Vector, population: Vector, concentration: float, *, inside: npt.NDArray[np.bool_],
     people: Vector | None = None,
 ) -> Vector:  # fmt: skip
     """Natural log, kept to what topics can say; above 0 speaks for membership.
@@ -80,8 +98,9 @@ def log_likelihood_ratio(
     A person is narrow with most of the weight and broad with some: a broad person's topics look like a pool's, and the
     ratio must then stay near 0, whatever the account's volume. ``people``: their likelihood, where it is known already.
     """
-    member = pool_log_likelihood(counts, pool, population, concentration * _POOL_BREADTH, inside=inside)
-    people = people_log_likelihood(counts, population, concentration) if people is None else people
+    known = counts if isinstance(counts, Known) else Known.of(counts)
+    member = known.pool_log_likelihood(pool, population, concentration * _POOL_BREADTH, inside)
+    people = known.people_log_likelihood(population, concentration) if people is None else people
     return np.clip(member - people, *_CONTENT_SAYS)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,8 @@ _SUSPECT: Final = 1e-3
 # A pool that is worth stealing covers at least this share of the topics that all accounts together cover; groups with
 # less (one job, one assignment) are of another kind and teach nothing about the others.
 MIN_RELATIVE_BREADTH: Final = 0.25
+# Middle and spread of so many groups are known to some 2 %; more would only take time.
+MAX_TEACHING: Final = 4_096
 # F of a group is measured again when it has this much more data.
 GROWTH: Final = 1.3
 
@@ -51,7 +54,7 @@ class Moment:
 
 
 class Normality:
-    """Keeps F of each linkage group from one evaluation to the next. Bounded by the number of groups of the moment."""
+    """Keeps F of the linkage groups that teach from one evaluation to the next: at most ``MAX_TEACHING``."""
 
     def __init__(self, table: AccountTable, links: LinkageIndex, settings: DetectionSettings) -> None:
         self._table, self._links, self._settings = table, links, settings
@@ -70,7 +73,7 @@ class Normality:
         settled = table.settled(population.by_volume, now_unix_nano)
         compared = settled if len(settled) >= _MIN_SETTLED else population.by_volume
         conduct = Conduct(*table.conduct(now_unix_nano), compared)
-        groups = self._distinct(self.groups(honest))
+        groups = self._teaching(self.groups(honest))
         units = [table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups]
         conduct.learn(units)
         beside = BesideContent(table, handoffs, honest, compared, [slots for _, slots in groups], now_unix_nano)
@@ -84,31 +87,23 @@ class Normality:
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that
         are tied to each other; in a fixed order."""
-        position = np.full(int(eligible.max(initial=-1)) + 2, -1)  # by slot; the last is of those beyond
-        position[eligible] = np.arange(len(eligible))
         fewest = self._settings.min_group_accounts
-        out = []
-        for key, shared in self._links.groups(fewest):
-            if len(shared) > max(MAX_SHARE * len(self._table), fewest):
-                continue
-            found = np.fromiter(shared, dtype=np.int64, count=len(shared))
-            places = position[np.minimum(found, len(position) - 1)]
-            places = np.sort(places[places >= 0])
-            if len(places) >= fewest:
-                out.append((key, eligible[places]))
+        keys, has = self._links.among(eligible, fewest, max(MAX_SHARE * len(self._table), fewest))
+        members = eligible[has.indices]
+        out = [(key, members[has.indptr[at] : has.indptr[at + 1]]) for at, key in enumerate(keys)]
         return out + blocks(self._table, self._links, eligible, fewest)
 
-    def _distinct(self, groups: list[Group]) -> list[Group]:
+    def _teaching(self, groups: list[Group]) -> list[Group]:
         """One of those that are the same accounts under several values, told by their two lowest hashes: a campaign with
-        one card, one sign-up and one client must not count three times in what is normal."""
-        seen: set[tuple[int, ...]] = set()
-        out = []
-        for key, slots in groups:
-            lowest = tuple(int(unit) for unit in np.unique(self._table.unit_hashes(slots))[:2])
-            if lowest not in seen:
-                seen.add(lowest)
-                out.append((key, slots))
-        return out
+        one card, one sign-up and one client must not count three times in what is normal. Of very many a fixed sample, drawn
+        by those hashes and the seed, which nobody outside knows: not by values, of which clients choose some."""
+        of = dict[tuple[int, int], Group]()
+        for group, lowest in zip(groups, self._table.lowest_units([slots for _, slots in groups]), strict=True):
+            of.setdefault(lowest, group)
+        if len(of) <= MAX_TEACHING:
+            return list(of.values())
+        drawn = set(sorted(of, key=lambda lowest: _draw(self._settings.seed, lowest))[:MAX_TEACHING])
+        return [group for lowest, group in of.items() if lowest in drawn]
 
     def _content(self, groups: list[Group], population: Population) -> GroupNull | None:
         before, self._measured = self._measured, {}
@@ -125,3 +120,7 @@ class Normality:
             if found.same_topic * population.effective_topics * MIN_RELATIVE_BREADTH <= 1:
                 figures.append((found.f, found.standard_error**2))
         return GroupNull.of(figures)
+
+
+def _draw(seed: int, lowest: tuple[int, int]) -> bytes:
+    return blake2b(f"{seed} {lowest[0]} {lowest[1]}".encode(), digest_size=8).digest()

@@ -30,11 +30,14 @@ _AT_ONCE: Final = 8_192  # rows: a million accounts at once would take gigabytes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """The mixture of topics of all honest accounts, how many topics that is, and the accounts by volume."""
+    """The mixture of topics of all honest accounts, how many topics that is, the accounts by volume with their volumes, and
+    by slot the account's place among them (-1: none)."""
 
     mixture: npt.NDArray[np.float64]
     effective_topics: float
     by_volume: Slots
+    volumes: npt.NDArray[np.int64]
+    place: npt.NDArray[np.int64]
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
@@ -52,8 +55,15 @@ class Population:
         mean = total / len(honest)
         # A topic that nobody has asked about yet is rare, not impossible: else one such request would decide alone.
         mixture = (1 - _UNSEEN_SHARE) * mean + _UNSEEN_SHARE / len(mean)
-        order = np.argsort(table.conversations(honest), kind="stable")
-        return cls(mixture, float(1 / (mixture @ mixture)), honest[order])
+        by_volume = honest[np.argsort(table.conversations(honest), kind="stable")]
+        place = np.full(int(honest.max()) + 1, -1)
+        place[by_volume] = np.arange(len(by_volume))
+        return cls(mixture, float(1 / (mixture @ mixture)), by_volume, table.conversations(by_volume), place)
+
+    def places(self, slots: Slots) -> Slots:
+        """Of those of the accounts that are honest: their places by volume, rising, each once."""
+        found = self.place[slots[slots < len(self.place)]]
+        return np.unique(found[found >= 0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,17 +93,20 @@ def honest_beside(
     ``kin`` share with the group what most of its accounts share. If the group is a campaign they may be its siblings,
     so they are no measure of honesty, unless without them too few accounts are left.
     """
-    others = population.by_volume[~table.among(population.by_volume, slots)]
-    outside = others[~table.among(others, kin)]
-    if len(outside) < min_accounts:
-        outside = others
-    if len(outside) < min_accounts:
+    without, count = population.places(np.concatenate([slots, kin])), len(population.by_volume)
+    if count - len(without) < min_accounts:
+        without = population.places(slots)
+    left = count - len(without)
+    if left < min_accounts:
         return None
-    wanted = min(max(_PER_MEMBER * len(slots), _MIN_COMPARED), _MAX_COMPARED, len(outside))
-    median = np.median(table.conversations(slots))
-    at = int(np.searchsorted(table.conversations(outside), median))
-    low = max(0, min(at - wanted // 2, len(outside) - wanted))
-    accounts = outside[low : low + wanted]
+    wanted = min(max(_PER_MEMBER * len(slots), _MIN_COMPARED), _MAX_COMPARED, left)
+    # Places are counted among those that are left; which they are is looked up for the chosen ones alone, or each group
+    # would cost a pass over all accounts.
+    at = int(np.searchsorted(population.volumes, np.median(table.conversations(slots))))
+    at -= int(np.searchsorted(without, at))
+    low = max(0, min(at - wanted // 2, left - wanted))
+    chosen = np.arange(low, low + wanted)
+    accounts = population.by_volume[chosen + np.searchsorted(without - np.arange(len(without)), chosen, side="right")]
     counts = table.counts(accounts)
     # Accounts with a single topic (a product's keys) would make everybody else look alike by comparison: the tenth
     # with the most repetition is left out, which lowers F and so errs towards silence.

@@ -116,7 +116,7 @@ class Pivot:
         hashes = self._table.unit_hashes(known)
         at = np.minimum(np.searchsorted(self._units.hashes, hashes), len(self._units.hashes) - 1)
         for slot, row in zip(known[mine := self._units.hashes[at] == hashes], at[mine], strict=True):
-            of_unit[row].update(key for key in self._table.summary(int(slot)).links if key[0] in _TOOLS)
+            of_unit[row].update(key for key in self._table.links(int(slot)) if key[0] in _TOOLS)
         users, adopters = Counter[Key](), Counter[Key]()
         for row, keys in enumerate(of_unit):
             users.update(keys)

@@ -1,12 +1,13 @@
-"""The aggregator's memory of accounts: one row of topic counts each, in two halves. 1 KiB a row plus its summary.
+"""The aggregator's memory of accounts: each one's newest summary, packed, and what all accounts are asked for at once, by column.
 
-Absolute summaries replace older ones, so folding is idempotent and its order is irrelevant. When full, the account
-that has been silent for longest makes room.
+Absolute summaries replace older ones, so folding is idempotent and its order is irrelevant. Forgotten are accounts that are
+silent for longer than scores look back, and, when the table is full, those that have been silent for longest: by their last
+request, then by name. Which accounts are left is therefore a matter of the summaries, not of their order.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -16,7 +17,8 @@ import numpy.typing as npt
 
 from stillwatch.account.state import MAX_MODELS
 from stillwatch.correlation.homogeneity import Counts
-from stillwatch.correlation.linkage import LinkageIndex
+from stillwatch.correlation.linkage import Key, LinkageIndex
+from stillwatch.correlation.packing import count_matrix, pack_cells, pack_fields, unpack
 from stillwatch.fingerprint import CELLS
 from stillwatch.standing import SETTLED_AFTER_S, VERIFIED_ORGANISATIONS
 from stillwatch.summary import AccountSummary
@@ -28,18 +30,15 @@ NEVER_S: Final = 2**62  # later than any time
 # A value that more than this share of all accounts have is popular, not shared: an SDK, a country, a default.
 MAX_SHARE: Final = 0.2
 _SEVERAL: Final = 3  # accounts: two may be a person's work and private ones
-
-
-def _age(summary: AccountSummary) -> tuple[int, int]:
-    """Later summaries of an account come later here. Events alone would not do: at the end of an era, or when a shard
-    starts the account afresh, there are fewer than before, and the account would stay as it was for weeks."""
-    return summary.last_seen_unix_nano, summary.events
-
+# A full table makes room for this share of its accounts at once: finding the oldest is a pass over all.
+_ROOM: Final = 1 / 64
+# Up to this share of new names are sorted in one by one.
+_FEW_NEW: Final = 1 / 32
 
 # One value or row an account, by slot.
 _COLUMNS: Final = (
-    "_cells", "_conduct", "_conversations", "_created_s", "_evidence", "_first_use_s", "_models", "_seen_s", "_unit",
-    "_verified", "_window_from",
+    "_conduct", "_conversations", "_created_s", "_events", "_evidence", "_failures", "_first_use_s", "_last_seen", "_models",
+    "_seen_s", "_unit", "_verified", "_window_from",
 )  # fmt: skip
 
 
@@ -47,9 +46,11 @@ class AccountTable:
     def __init__(self, max_accounts: int, links: LinkageIndex) -> None:
         self._max_accounts = max_accounts
         self._links = links
-        self._slot_of: OrderedDict[str, int] = OrderedDict()  # least recently updated first
-        self._summaries: list[AccountSummary | None] = []
-        self._cells = np.zeros((64, 2, CELLS), dtype=np.uint16)
+        self._slot_of: dict[str, int] = {}
+        self._names: list[str] = []
+        self._fields: list[bytes] = []
+        self._cells: list[bytes] = []
+        self._free: list[int] = []
         self._conversations = np.zeros(64, dtype=np.int64)
         self._conduct = np.zeros((64, 3))
         self._window_from = np.zeros(64, dtype=np.int64)  # since when the account's conversations were counted
@@ -60,8 +61,14 @@ class AccountTable:
         self._models = np.zeros((64, MAX_MODELS), dtype=np.uint32)  # hashes; unused places have no first use
         self._first_use_s = np.full((64, MAX_MODELS), NEVER_S)
         self._seen_s = np.zeros((64, 2), dtype=np.int64)  # first and last request
-        self._by_name: Slots | None = None  # both until the next change
-        self._in_organisation: npt.NDArray[np.bool_] | None = None
+        self._failures = np.zeros(64, dtype=np.int64)
+        # Its summary's age. Later summaries of an account come later here. Events alone would not do: at the end of an era,
+        # or when a shard starts the account afresh, there are fewer than before, and the account would stay as it was.
+        self._last_seen = np.zeros(64, dtype=np.int64)
+        self._events = np.zeros(64, dtype=np.int64)
+        self._by_name: Slots = np.empty(0, dtype=np.int64)
+        self._new: list[int] = []  # slots that are not yet among those by name
+        self._in_organisation: npt.NDArray[np.bool_] | None = None  # until the next change
         self.evicted = 0
 
     def __len__(self) -> int:
@@ -69,29 +76,22 @@ class AccountTable:
 
     def put(self, summary: AccountSummary) -> bool:
         """``True`` when it was news."""
+        fields, cells = pack_fields(summary), pack_cells(summary.cells)
         slot = self._slot_of.get(summary.account)
         if slot is None:
-            slot = self._new_slot()
-            self._slot_of[summary.account] = slot
-            self._by_name = None
+            slot = self._new_slot(summary.account)
         else:
-            known = self._summaries[slot]
-            if known is not None and (known == summary or _age(known) > _age(summary)):
+            age, known = (summary.last_seen_unix_nano, summary.events), (self._last_seen[slot], self._events[slot])
+            same = age == known and self._fields[slot] == fields and self._cells[slot] == cells
+            if age < known or (same and self._links.values(slot) == summary.links):
                 return False
-            if known is not None:
-                gone = set(known.links) - set(summary.links)
-                self._links.unlink(slot, gone)
-            self._slot_of.move_to_end(summary.account)
-        self._summaries[slot] = summary
+        self._fields[slot], self._cells[slot] = fields, cells
         self._links.link(slot, summary.links)
-        rows = self._cells[slot]
-        rows[:] = 0
-        for half in (PROPOSE, TEST):
-            for cell, count in summary.cells[half]:
-                rows[half, cell] = count
-        self._conversations[slot] = int(rows.sum())
+        self._last_seen[slot], self._events[slot] = summary.last_seen_unix_nano, summary.events
+        self._conversations[slot] = sum(count for half in summary.cells for _, count in half)
         self._conduct[slot] = [np.nan if value is None else value for value in summary.conduct]
         self._evidence[slot] = np.nan if summary.evidence is None else summary.evidence
+        self._failures[slot] = summary.failures
         self._created_s[slot] = summary.created_unix or 0
         self._window_from[slot] = summary.window_from_unix_nano
         self._seen_s[slot] = summary.first_seen_unix_nano // 10**9, summary.last_seen_unix_nano // 10**9
@@ -107,23 +107,61 @@ class AccountTable:
         if belongs != (self._unit[slot], self._verified[slot]):
             self._unit[slot], self._verified[slot] = belongs
             self._in_organisation = None
+        if len(self) > self._max_accounts * (1 + _ROOM):
+            self.make_room()
         return True
 
-    def _new_slot(self) -> int:
-        if len(self._slot_of) >= self._max_accounts:
-            _, slot = self._slot_of.popitem(last=False)
-            old = self._summaries[slot]
-            if old is not None:
-                self._links.unlink(slot, old.links)
-            self.evicted += 1
-            return slot
-        slot = len(self._summaries)
-        self._summaries.append(None)
-        if slot >= len(self._cells):
-            for name in _COLUMNS:
-                column = getattr(self, name)
-                setattr(self, name, np.concatenate([column, np.zeros_like(column)]))  # `put` fills in what it gives out
+    def _new_slot(self, account: str) -> int:
+        if self._free:
+            slot = self._free.pop()
+            self._names[slot] = account
+        else:
+            slot = len(self._names)
+            self._names.append(account)
+            self._fields.append(b"")
+            self._cells.append(b"")
+            if slot >= len(self._unit):
+                for name in _COLUMNS:
+                    column = getattr(self, name)
+                    setattr(
+                        self, name, np.concatenate([column, np.zeros_like(column)])
+                    )  # `put` fills in what it gives out
+        self._slot_of[account] = slot
+        self._new.append(slot)
         return slot
+
+    # -- forgetting --------------------------------------------------------------------------------------------------
+
+    def make_room(self) -> int:
+        """Keeps the accounts that were seen last, as many as the table holds; says how many had to go."""
+        surplus = len(self) - self._max_accounts
+        if surplus <= 0:
+            return 0
+        live = self._all_by_name()
+        self._evict(live[np.argsort(self._last_seen[live], kind="stable")[:surplus]])
+        return surplus
+
+    def forget_silent(self, before_unix_nano: int) -> int:
+        """Forgets accounts whose last request is older; says how many they were."""
+        silent = (live := self._all_by_name())[self._last_seen[live] < before_unix_nano]
+        self._evict(silent)
+        return len(silent)
+
+    def _evict(self, slots: Slots) -> None:
+        if not len(slots):
+            return
+        self._by_name = self._all_by_name()[~self.among(self._all_by_name(), slots)]
+        for slot in map(int, slots):
+            del self._slot_of[self._names[slot]]
+            self._names[slot], self._fields[slot], self._cells[slot] = "", b"", b""
+            self._links.unlink(slot)
+            self._free.append(slot)
+        self._conversations[slots] = 0
+        self._unit[slots], self._verified[slots] = -1 - slots, False  # nobody's kin
+        self._in_organisation = None
+        self.evicted += len(slots)
+
+    # -- one account -------------------------------------------------------------------------------------------------
 
     def slot(self, account: str) -> int | None:
         return self._slot_of.get(account)
@@ -133,28 +171,32 @@ class AccountTable:
         found = (self.slot(account) for account in sorted(accounts))
         return np.array([slot for slot in found if slot is not None], dtype=np.int64)
 
+    def name(self, slot: int) -> str:
+        """The account's. Cheaper than its summary, which is unpacked."""
+        return self._names[slot]
+
+    def links(self, slot: int) -> tuple[Key, ...]:
+        return self._links.values(slot)
+
     def summary(self, slot: int) -> AccountSummary:
-        found = self._summaries[slot]
-        if found is None:
+        """As it was told, but for the calls, which are looked at when it comes (``handoffs``)."""
+        if not self._fields[slot]:
             raise KeyError(slot)
-        return found
+        return unpack(self._names[slot], self._fields[slot], self._links.values(slot), self._cells[slot])
 
     def summary_of(self, account: str) -> AccountSummary | None:
         slot = self._slot_of.get(account)
-        return None if slot is None else self._summaries[slot]
+        return None if slot is None else self.summary(slot)
+
+    # -- several accounts --------------------------------------------------------------------------------------------
 
     def kin(self, slots: Slots) -> Slots:
         """Accounts that share a value which most of these have: possible siblings, so no measure of honesty."""
-        common = Counter(key for slot in slots for key in self.summary(int(slot)).links)
-        shared = [self._links.sharing(key) for key, count in common.items() if 2 * count > len(slots)]
-        shared = [accounts for accounts in shared if len(accounts) <= MAX_SHARE * len(self)]
-        return np.array(sorted(set().union(*shared)), dtype=np.int64)
+        return self._links.shared_by_most(slots, MAX_SHARE * len(self))
 
     def counts(self, slots: npt.NDArray[np.int64] | Sequence[int], half: int | None = None) -> Counts:
         """Topic counts (accounts × cells) of one half, or of both together."""
-        rows = self._cells[np.asarray(slots, dtype=np.int64)]
-        chosen = rows.sum(axis=1, dtype=np.float64) if half is None else rows[:, half].astype(np.float64)
-        return np.asarray(chosen)
+        return count_matrix([self._cells[slot] for slot in np.asarray(slots).tolist()], half)
 
     def units(self, slots: Slots) -> Slots:
         """For each account the place of its unit, 0, 1, …: an organisation that shards its work over many keys is one."""
@@ -175,7 +217,7 @@ class AccountTable:
     def belongs_to_an_organisation(self) -> npt.NDArray[np.bool_]:
         """By slot: one of several accounts of an organisation, or of one whose identity was verified as a business."""
         if self._in_organisation is None:
-            used = len(self._summaries)
+            used = len(self._names)
             _, unit, many = np.unique(self._unit[:used], return_inverse=True, return_counts=True)
             self._in_organisation = (many[unit] >= _SEVERAL) | self._verified[:used]
         return self._in_organisation
@@ -184,15 +226,25 @@ class AccountTable:
         """Whose an account is, as a number: its organisation, or itself."""
         return int(self._unit[self._slot_of[account]])
 
+    def last_seen(self, slots: Slots) -> Slots:
+        """Of each account the time of its last request, unix ns."""
+        return self._last_seen[slots]
+
+    def failures(self, slots: Slots) -> int:
+        """Failed calls of these accounts together."""
+        return int(self._failures[slots].sum())
+
     def unit_hashes(self, slots: Slots) -> Slots:
         return self._unit[slots]
 
     def counts_of_units(self, slots: Slots, half: int | None = None) -> Counts:
         """As :meth:`counts`, with the accounts of one organisation added up."""
+        if not len(slots):
+            return np.zeros((0, CELLS))
         units = self.units(slots)
-        out = np.zeros((int(units.max(initial=-1)) + 1, CELLS))
-        np.add.at(out, units, self.counts(slots, half))
-        return out
+        order = np.argsort(units, kind="stable")
+        first = np.flatnonzero(np.diff(units[order], prepend=-1))
+        return np.asarray(np.add.reduceat(self.counts(slots[order], half), first))
 
     def mean_by_unit(self, slots: Slots, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """``values`` of the accounts (one or several each) averaged within organisations; NaN does not count."""
@@ -207,7 +259,7 @@ class AccountTable:
         """(``conduct.STATISTICS``, conversations), by slot. Of the share of quiet hours the root, which is nearly symmetric
         among people. Volume is the logarithm of conversations a day, silent days included; of an account younger than a
         day, so far."""
-        used = len(self._summaries)
+        used = len(self._names)
         days = np.maximum((now_unix_nano - self._window_from[:used]) / _DAY_NANO, 1.0)
         volume = np.log1p(self._conversations[:used] / days)
         quiet, rest = np.sqrt(self._conduct[:used, 0]), self._conduct[:used, 1:]
@@ -231,15 +283,46 @@ class AccountTable:
     def conversations(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return self._conversations[slots]
 
+    def conversations_together(self, groups: Sequence[Slots]) -> npt.NDArray[np.int64]:
+        """Of each group, none of which is empty."""
+        return (
+            np.add.reduceat(self._conversations[np.concatenate(groups)], _starts(groups))
+            if groups
+            else np.zeros(0, int)
+        )
+
+    def lowest_units(self, groups: Sequence[Slots]) -> list[tuple[int, int]]:
+        """The two lowest hashes of units of each group, none of which is empty: the same for the same accounts, and hardly
+        for others. The second is the largest number there is where all are one unit."""
+        if not groups:
+            return []
+        units, starts = self._unit[np.concatenate(groups)], _starts(groups)
+        first = np.minimum.reduceat(units, starts)
+        others = np.where(units == np.repeat(first, list(map(len, groups))), np.iinfo(np.int64).max, units)
+        return list(zip(first.tolist(), np.minimum.reduceat(others, starts).tolist(), strict=True))
+
     def with_at_least(self, conversations: int) -> npt.NDArray[np.int64]:
         """Slots of accounts that opened so many conversations, in a fixed order of account names."""
-        if self._by_name is None:
+        known = self._all_by_name()
+        return known[self._conversations[known] >= conversations]
+
+    def _all_by_name(self) -> Slots:
+        if len(self._new) <= _FEW_NEW * len(self._by_name):
+            new = sorted(self._new, key=self._names.__getitem__)
+            at = [bisect_left(self._by_name, self._names[slot], key=self._names.__getitem__) for slot in new]
+            self._by_name = np.insert(self._by_name, at, new)
+        else:
             names = sorted(self._slot_of)
             self._by_name = np.fromiter((self._slot_of[name] for name in names), dtype=np.int64, count=len(self))
-        return self._by_name[self._conversations[self._by_name] >= conversations]
+        self._new = []
+        return self._by_name
 
     def among(self, slots: Slots, some: Slots) -> npt.NDArray[np.bool_]:
         """Which of ``slots`` are ``some``: without sorting, since groups are tested by the thousand."""
-        chosen = np.zeros(len(self._summaries), dtype=np.bool_)
+        chosen = np.zeros(len(self._names), dtype=np.bool_)
         chosen[some] = True
         return chosen[slots]
+
+
+def _starts(groups: Sequence[Slots]) -> Slots:
+    return np.cumsum([0, *map(len, groups[:-1])], dtype=np.int64)

@@ -32,8 +32,8 @@ from stillwatch.correlation.evidence import e_from_p
 from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.handoff_graph import HANDOFF
-from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
-from stillwatch.correlation.membership import concentration_of, log_likelihood_ratio, people_log_likelihood
+from stillwatch.correlation.homogeneity import Heterogeneity, Shares, heterogeneity, heterogeneity_of
+from stillwatch.correlation.membership import Known, concentration_of, log_likelihood_ratio
 from stillwatch.correlation.moment import MIN_RELATIVE_BREADTH, Moment
 from stillwatch.correlation.nulls import Honest, Population, Slots, honest_beside
 from stillwatch.correlation.table import PROPOSE, TEST, AccountTable
@@ -197,19 +197,18 @@ def _interval(found: Heterogeneity) -> tuple[float, float]:
 
 def trim(table: AccountTable, slots: Slots, population: Population, concentration: float, floor: float) -> Slots:
     """Drops the accounts that fit worst, by the proposing half only, until what is left is homogeneous in it."""
-    kept, people = slots, None  # an account's likelihood as a person stays, that of the pool changes with who is left
+    kept, counts = slots, table.counts(slots, PROPOSE)
+    shares, known, mixture = Shares.of(counts), Known.of(counts), population.mixture
+    people = known.people_log_likelihood(mixture, concentration)  # stays; that of the pool changes with who is left
     for _ in range(_TRIM_ROUNDS):
-        counts = table.counts(kept, PROPOSE)
-        found = heterogeneity(counts)
+        found = heterogeneity_of(shares)
         if found is None or found.f <= floor or len(kept) <= _MIN_KEPT:
             break
-        inside = np.ones(len(kept), dtype=np.bool_)
-        pool, mixture = counts.sum(axis=0), population.mixture
-        people = people_log_likelihood(counts, mixture, concentration) if people is None else people
-        fit = log_likelihood_ratio(counts, pool, mixture, concentration, inside=inside, people=people)
+        inside, pool = np.ones(len(kept), dtype=np.bool_), known.pool(len(mixture))
+        fit = log_likelihood_ratio(known, pool, mixture, concentration, inside=inside, people=people)
         worst = max(1, int(len(kept) * _TRIM_SHARE))
-        fitting = np.sort(np.argsort(fit, kind="stable")[worst:])
-        kept, people = kept[fitting], people[fitting]
+        inside[np.argsort(fit, kind="stable")[:worst]] = False
+        kept, people, shares, known = kept[inside], people[inside], shares.only(inside), known.only(inside)
     return kept
 
 

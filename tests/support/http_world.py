@@ -145,7 +145,7 @@ class LocalCampaigns:
 
     async def status(self) -> AggregatorStatus:
         accounts = sum(len(item.members) for item in self.all.values())
-        return AggregatorStatus(accounts, len(self.all), 12, 34, 5, 1, 99)
+        return AggregatorStatus(accounts, len(self.all), 12, 34, 5, 1, 99, groups_waiting=7, evicted_accounts=3)
 
 
 class LocalEnforcer:

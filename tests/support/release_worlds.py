@@ -49,5 +49,5 @@ def crowd(
 def groups_of(world: World) -> list[np.ndarray]:
     """Those that share a sign-up, from ten accounts on."""
     known = world.table.with_at_least(1)
-    found = [sorted(slots) for key, slots in world.links.groups(10) if key[0] == "signup"]
-    return [known[world.table.among(known, np.array(slots, dtype=np.int64))] for slots in found]
+    keys, has = world.links.among(known, fewest=10, at_most=len(known))
+    return [known[has[:, [at]].indices] for at, key in enumerate(keys) if key[0] == "signup"]

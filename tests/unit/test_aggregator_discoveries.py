@@ -138,7 +138,7 @@ def test_a_campaign_whose_accounts_were_all_evicted_stays_known_with_what_they_t
     core.fold([*people(rng, 300), *pool_accounts(rng, 40)])
     core.evaluate()
     known = core.campaigns()[0]
-    core.fold(people(rng, 340, prefix="q"))
+    core.fold(replace(s, last_seen_unix_nano=T0 + HOUR) for s in people(rng, 340, prefix="q"))
     core.evaluate()
     (campaign,) = core.campaigns()
     assert campaign.id == known.id
