@@ -14,12 +14,16 @@ from typing import Final
 import numpy as np
 
 from stillwatch.campaigns import OpenCampaign, describe, recalled
+from stillwatch.correlation.attribution import MIN_CONVERSATIONS
 from stillwatch.correlation.docket import Docket
 from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.homogeneity import heterogeneity, likeness
 from stillwatch.correlation.linkage import Key, LinkageIndex
+from stillwatch.correlation.mixture_test import Ordinary, examine_mixture
+from stillwatch.correlation.mixtures import MIXTURE, Mixtures
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Group, Moment, Normality
+from stillwatch.correlation.neighbours import Neighbours
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import GroupTest, examine_group
@@ -53,6 +57,9 @@ class AggregatorCore:
         self._campaigns: dict[str, OpenCampaign] = {}
         self._docket = Docket(settings.false_discovery_level)
         self.exchange = Exchange(self.table, self._links, settings, exchange_keys or {})
+        self._mixtures = Mixtures(settings.mixture_groups, settings.min_group_accounts, settings.seed)
+        self._ordinary_mixtures = Ordinary(None, np.zeros(0))
+        self._neighbours = Neighbours(settings.near_accounts_per_member)
         self.evaluations = 0
         self.last_seen_unix_nano = 0
         self._now = 0  # of the running evaluation
@@ -87,8 +94,13 @@ class AggregatorCore:
         if moment is None:
             return []
         self.exchange.look(moment)
-        groups = self._normality.groups(self.table.with_at_least(COMPARED_CONVERSATIONS))
+        known = self.table.with_at_least(COMPARED_CONVERSATIONS)
+        groups = self._normality.groups(known)
         groups += handed.components(self._settings.min_group_accounts)
+        honest = known[self.table.among(known, moment.population.by_volume)]
+        alike = self._mixtures.groups(self.table, known, honest, moment.now_unix_nano)
+        self._ordinary_mixtures = Ordinary.of(self.table, alike, moment)
+        groups += alike
         for key, slots in self._due(groups):
             self._docket.enter(key, int(self.table.conversations(slots).sum()), self._era)
             evidence, found = self._examine(key, slots, moment)
@@ -137,7 +149,10 @@ class AggregatorCore:
     def _examine(self, key: Key, slots: Slots, moment: Moment) -> tuple[float, GroupTest | None]:
         """(weighted e-value, test)."""
         beside = moment.beside.findings(slots, proposed_by_handoffs=key[0] == HANDOFF)
-        found = examine_group(self.table, slots, self.table.kin(slots), moment, beside, self._settings)
+        if key[0] == MIXTURE:
+            found = examine_mixture(self.table, slots, self._ordinary_mixtures, moment, beside)
+        else:
+            found = examine_group(self.table, slots, self.table.kin(slots), moment, beside, self._settings)
         return self._docket.weigh(key, found.e_value if found is not None else None), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
@@ -237,7 +252,11 @@ class AggregatorCore:
         return frozenset(self.table.name(int(slot)) for slot in slots)
 
     def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
-        recognise(campaign, self.table, self._links, moment)
+        near = self._neighbours.of(
+            campaign.id, campaign.core, len(campaign.core | campaign.sure), campaign.best.concentration, self.table,
+            moment.population, self.table.with_at_least(MIN_CONVERSATIONS), self._now,
+        )  # fmt: skip
+        recognise(campaign, self.table, self._links, moment, near)
 
     def _demand(self, moment: Moment) -> Vector:
         """What honest people ask about, shares by topic cell; without a campaign that was found only now."""

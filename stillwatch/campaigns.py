@@ -15,6 +15,7 @@ from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.matching import Match
 from stillwatch.correlation.membership import concentration_of
+from stillwatch.correlation.mixtures import MIXTURE
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
 from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
@@ -55,8 +56,8 @@ class OpenCampaign:
     matched: Match | None = None  # the imported indicator that it is most like
 
     def follow(self, key: Key) -> None:
-        """A value that leads to members. A block is none, nor are hand-offs: nobody has them by himself."""
-        if key[0] not in (BLOCK, HANDOFF) and key not in self.keys and len(self.keys) < MAX_KEYS:
+        """A value that leads to members. A block is none, nor are hand-offs or a mixture: nobody has them by himself."""
+        if key[0] not in (BLOCK, HANDOFF, MIXTURE) and key not in self.keys and len(self.keys) < MAX_KEYS:
             self.keys = (*self.keys, key)
 
     def add_evidence(self, found: GroupTest, accounts: frozenset[str], weighted: float) -> None:

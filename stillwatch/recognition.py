@@ -11,6 +11,7 @@ from stillwatch.correlation.attribution import IDENTITIES, ListedMember, members
 from stillwatch.correlation.conduct import STATISTICS
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.moment import Moment
+from stillwatch.correlation.nulls import Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.signature import Signature
 
@@ -24,15 +25,18 @@ _S_NANO: Final = 1_000_000_000
 _DAY_NANO: Final = 86_400 * _S_NANO
 
 
-def recognise(campaign: OpenCampaign, table: AccountTable, links: LinkageIndex, moment: Moment) -> None:
-    """Follows the values that are the campaign's, remembers its signature, and finds its members."""
+def recognise(
+    campaign: OpenCampaign, table: AccountTable, links: LinkageIndex, moment: Moment, near: Slots | None = None
+) -> None:
+    """Follows the values that are the campaign's, remembers its signature, and finds its members. ``near``: candidates that
+    share nothing with it."""
     _follow(campaign, table, links)
     campaign.signature = _signature(campaign, table, moment)
 
     def members(core: frozenset[str]) -> tuple[ListedMember, ...]:
         return members_of(
             core, campaign.keys, campaign.best.concentration, table, links, moment, campaign.signature,
-            campaign.detected_at_unix_nano,
+            campaign.detected_at_unix_nano, near,
         )  # fmt: skip
 
     found = members(campaign.core)

@@ -59,6 +59,11 @@ class DetectionSettings(_Frozen):
     min_group_accounts: Annotated[int, Field(ge=3)] = 8
     max_group_accounts: Annotated[int, Field(ge=3)] = 10_000
     min_group_conversations: Annotated[int, Field(ge=10)] = 240
+    # Groups proposed by topics alone, 0: none. Ten are needed to learn from each other what is normal; each is a test more.
+    mixture_groups: Annotated[int, Field(ge=0, le=200)] = 16
+    # Candidates for membership that share nothing with a campaign, for each member that is sure; 0: by linkage alone. Twice
+    # as many hold most of a relay's unlinked accounts, and each one more makes all of these candidates less sure.
+    near_accounts_per_member: Annotated[float, Field(ge=0, le=20)] = 2.0
     null_sets: Annotated[int, Field(ge=20, le=10_000)] = 200
     min_null_accounts: Annotated[int, Field(ge=10)] = 40
     false_discovery_level: Annotated[float, Field(gt=0, lt=1)] = 0.05

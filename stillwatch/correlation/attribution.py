@@ -1,6 +1,7 @@
 """Which accounts belong to a campaign, and how surely.
 
-The core has passed a group test; whoever else shares a value under which a group passed is a candidate. Sharing a
+The core has passed a group test; whoever else shares a value under which a group passed is a candidate, and whoever asks
+what the core asks (``neighbours``). Sharing a
 popular client or tool with a campaign makes nobody one: broad people are as broad as a pool, and topics alone can not
 tell them apart. A candidate's own topics, conduct and signals decide, weighed as they tell this core from honest accounts
 (``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's but for a rest. A hand-off with the
@@ -51,12 +52,16 @@ class ListedMember:
 def members_of(
     core_accounts: Collection[str], keys: Collection[Key], concentration: float, table: AccountTable,
     links: LinkageIndex, moment: Moment, signature: Signature | None = None, found_unix_nano: int | None = None,
+    near: Slots | None = None,
 ) -> tuple[ListedMember, ...]:  # fmt: skip
     """Surest first. Candidates are the core and the accounts that share one of ``keys``, the values under which a group
     has passed. For each value its own accounts tell how many of them are members (a mixture of two kinds); an account
     takes the highest of its values as its prior. So do the accounts that share two identities with the campaign, and those
     that signed up under one of its values after it was found (``found_unix_nano``): both kinds are few among honest people,
-    and how few, they tell themselves. ``signature``: what the core was, when its accounts are silent or gone."""
+    and how few, they tell themselves. ``signature``: what the core was, when its accounts are silent or gone.
+
+    ``near`` are candidates that share nothing (``neighbours``). They are judged in the same way and are a part of their own,
+    so however many they are, they take nothing from how sure the others are."""
     population, conduct = moment.population, moment.conduct
     found = (table.slot(account) for account in core_accounts)
     core = {slot for slot in found if slot is not None}  # an account may have been evicted since
@@ -74,8 +79,12 @@ def members_of(
     # Hand-offs with the core lead to accounts that share nothing with it.
     partners, worth = moment.beside.handoffs.partners(_by_name(core, table))
     sharing = [*by_key.values(), told(set(map(int, partners)))]
+    linked = core.union(*sharing)
+    if near is not None:
+        sharing.append(told(set(map(int, near))) - linked)
     slots = _by_name(core.union(*sharing), table)
     core_slots = slots[table.among(slots, np.array(list(core), dtype=np.int64))]
+    is_linked = table.among(slots, np.array(list(linked), dtype=np.int64))
     pool = table.counts(core_slots).sum(axis=0)
     means, spread = conduct.profile(core_slots)
     if signature is not None:
@@ -114,7 +123,7 @@ def members_of(
             of_like = witnesses_of(like)
             known_core = is_core & mine if (is_core & mine).any() else is_core
             weigh = fitted(witnesses[known_core], of_like)
-            honest = weigh(of_like[~table.among(like, slots)][-_MAX_HONEST:])
+            honest = weigh(of_like[~table.among(like, slots[is_linked])][-_MAX_HONEST:])
             known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
             shift = _AT_QUANTILE - max(known, 0.0)
             ratio[mine] = weigh(witnesses[mine]) + shift + worth * table.among(slots[mine], handed)

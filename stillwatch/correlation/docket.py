@@ -13,14 +13,17 @@ from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.evidence import e_bh
 from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.linkage import Key
+from stillwatch.correlation.mixtures import MIXTURE
 from stillwatch.correlation.moment import GROWTH
 
 T = TypeVar("T")
 
 # Weights of e-BH (Wang and Ramdas 2022): where campaigns are likelier, less evidence is needed, and more elsewhere. Cards and
-# sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example.
+# sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example,
+# and most accounts that ask about the same are a trade.
 _VIEW_WEIGHT: Final = {
     BLOCK: 3.0, HANDOFF: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
+    MIXTURE: 0.25,
 }  # fmt: skip
 # What an indicator that a group is like lends to its test. Between other views there is a factor of twelve.
 _LENT_WEIGHT: Final = 10.0

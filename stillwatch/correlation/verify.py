@@ -48,7 +48,7 @@ MILD_RELATIVE_F: Final = 0.5
 # all, and yet honest groups differ so much that 1 in 20 is hardly ever reached in two days.
 _SUPPORT: Final = 0.15
 # Colleagues come as low as that: what a mild floor can say is capped, it lets conduct speak.
-_MAX_SUPPORT_E: Final = 20.0
+MAX_SUPPORT_E: Final = 20.0
 # How much honest groups differ is not known before some were seen: until then content can support, and prove nothing.
 _UNLEARNED_P: Final = 0.01
 # Conduct alone: enough to throttle, never to revoke; and only where the accounts' mean volume is this many standard
@@ -122,12 +122,12 @@ def examine_group(
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
     e_beside = {one.name: e_from_p(one.p_value) for one in beside}
     told = (e_conduct + sum(e_beside.values()) + TESTS - len(e_beside)) / (1 + TESTS)
-    both = min(e_from_p(p_support), _MAX_SUPPORT_E) * told if p_support <= _SUPPORT else 0.0
+    both = min(e_from_p(p_support), MAX_SUPPORT_E) * told if p_support <= _SUPPORT else 0.0
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME
     alone = min(max(e_conduct if blunt else 0.0, e_beside.get(HANDOFF, 0.0)) / 2, MAX_ALONE_E)
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
-        kept, shown, p_value = _behaving_alike(table, slots, moment), whole, p_support
+        kept, shown, p_value = behaving_alike(table, slots, moment), whole, p_support
     out = GroupTest(
         kept=kept, tested_accounts=shown.accounts, f=shown.f, p_value=p_value,
         normal_f=_interval(honest.found) if honest is not None else None,
@@ -172,7 +172,7 @@ def _alike(found: Heterogeneity, below: float, content: GroupNull | None) -> flo
     return max(_p_value(found, below), content.p_value(found.f, found.standard_error**2, found.accounts))
 
 
-def _behaving_alike(table: AccountTable, slots: Slots, moment: Moment) -> Slots:
+def behaving_alike(table: AccountTable, slots: Slots, moment: Moment) -> Slots:
     """Those of a group with hand-offs, and those whose own conduct is not an honest account's: half a standard deviation and
     more. Keys of a product or a gateway that share the value behave like that by nature: they are members at best, no core."""
     handed = table.among(slots, moment.beside.handoffs.accounts)
