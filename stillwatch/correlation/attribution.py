@@ -1,11 +1,13 @@
 """Which accounts belong to a campaign, and how surely.
 
 The core has passed a group test; whoever else shares a value under which a group passed is a candidate, and whoever asks
-what the core asks (``neighbours``). Sharing a
-popular client or tool with a campaign makes nobody one: broad people are as broad as a pool, and topics alone can not
-tell them apart. A candidate's own topics, conduct and signals decide, weighed as they tell this core from honest accounts
+what the core asks (``neighbours``). Sharing a popular client or tool with a campaign makes nobody one: broad people are as
+broad as a pool, and topics alone can not tell them apart. A candidate's own topics, conduct and signals decide, weighed as they tell this core from honest accounts
 (``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's but for a rest. A hand-off with the
 core is worth what chance leaves of it (``handoff_graph``), and having none says nothing.
+
+Nobody is surer than :data:`ONE_LINK_SAYS` who is tied to the core by a single thing: the honest customers of one promotion are
+a crowd, and some of them write like machines.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from stillwatch.correlation.discriminant import Witnesses, fitted
 from stillwatch.correlation.linkage import Key, LinkageIndex
@@ -29,6 +32,9 @@ from stillwatch.signature import Signature
 MIN_CONVERSATIONS: Final = 8
 # Who pays, who signed up and from where. A client, a prompt or parameters are copied from an example.
 IDENTITIES: Final = ("payment", "signup", "address")
+# Below the default policy's threshold for revocation: such members are challenged.
+ONE_LINK_SAYS: Final = 0.997
+_SHARED_BY: Final = 3  # accounts of the core, before a value ties others to it
 # Below this, an account is not worth listing: the list is what a reviewer reads before anyone acts.
 _MIN_LISTED_CONFIDENCE: Final = 0.2
 _HONEST_QUANTILE: Final = 0.99
@@ -136,12 +142,23 @@ def members_of(
         index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
     sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
+    twice = table.among(slots, handed) | _tied_twice(slots, core_slots, table)
+    sure_enough = np.where(twice, sure_enough, np.minimum(sure_enough, ONE_LINK_SAYS))
     listed = [
         ListedMember(table.name(int(slot)), round(float(sure), 4))
         for slot, sure in zip(slots, sure_enough, strict=True)
         if sure >= _MIN_LISTED_CONFIDENCE and table.conversations(slot) >= MIN_CONVERSATIONS
     ]
     return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
+
+
+def _tied_twice(slots: Slots, core_slots: Slots, table: AccountTable) -> npt.NDArray[np.bool_]:
+    """Who has two different identities in common with accounts of the core."""
+    of_core = Counter(key for slot in core_slots for key in table.links(int(slot)) if key[0] in IDENTITIES)
+    ties = {key for key, count in of_core.items() if count >= _SHARED_BY}
+    return np.array(
+        [len({key[0] for key in ties.intersection(table.links(int(slot)))}) >= 2 for slot in slots], dtype=np.bool_
+    )
 
 
 def _narrower(by_key: Mapping[Key, set[int]], table: AccountTable, found_unix_nano: int | None) -> list[set[int]]:
