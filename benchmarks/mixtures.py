@@ -26,6 +26,7 @@ from stillwatch.settings import DetectionSettings
 from stillwatch.simulator import labels
 
 _HOUR_NANO = 3_600_000_000_000
+_WANTED = 16  # groups
 _CONCENTRATION = 100.0  # of people, F = .01
 
 
@@ -36,7 +37,7 @@ def lines(hour: int, world: World, attack: set[str], now_unix_nano: int, setting
         yield f"{hour:>4} h  too few accounts"
         return
     before_s = time.process_time()
-    groups = mixtures(table, known, settings.mixture_groups, settings.min_group_accounts, settings.seed)
+    groups = mixtures(table, known, _WANTED, settings.min_group_accounts, settings.seed)
     took_ms = 1_000 * (time.process_time() - before_s)
     ordinary = Ordinary.of(table, groups, moment)
     yield f"{hour:>4} h  {len(groups)} groups of {len(known):,} accounts in {took_ms:.0f} ms"

@@ -59,8 +59,9 @@ class DetectionSettings(_Frozen):
     min_group_accounts: Annotated[int, Field(ge=3)] = 8
     max_group_accounts: Annotated[int, Field(ge=3)] = 10_000
     min_group_conversations: Annotated[int, Field(ge=10)] = 240
-    # Groups proposed by topics alone, 0: none. Ten are needed to learn from each other what is normal; each is a test more.
-    mixture_groups: Annotated[int, Field(ge=0, le=200)] = 16
+    # Groups proposed by topics alone; 0: none. They found no campaign that hand-offs did not find as early, and each is a test
+    # more (docs/adr/0017). With 16 they learn from each other what is normal; fewer than 10 can not.
+    mixture_groups: Annotated[int, Field(ge=0, le=200)] = 0
     # Candidates for membership that share nothing with a campaign, for each member that is sure; 0: by linkage alone. Twice
     # as many hold most of a relay's unlinked accounts, and each one more makes all of these candidates less sure.
     near_accounts_per_member: Annotated[float, Field(ge=0, le=20)] = 0.0

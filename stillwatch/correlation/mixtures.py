@@ -16,6 +16,9 @@ time that no longer grows with the accounts; no pairs. Groups that cover few top
 way, and not proposed. It is done again after a day, or when there is a third more data. `python -m benchmarks.mixtures` has
 cost and purity: of 200 strangers with half of cover, the purest group has half to three quarters after a week.
 
+Off by default (``mixture_groups``): in the streams that were played it found no campaign, or none earlier than hand-offs did, and
+its tests raise the bar for all others (docs/adr/0017).
+
 Keys are ``(MIXTURE, plane and side)`` of the start: the same planes for ever, so a pool that lies on one side of a plane
 is found from there again, and is one more test only when it has grown.
 """

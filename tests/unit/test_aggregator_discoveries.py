@@ -81,7 +81,7 @@ def test_in_a_new_life_a_campaign_nobody_was_sure_of_is_found_again_under_its_id
 
 def test_what_nobody_shares_any_longer_is_forgotten() -> None:
     rng = np.random.default_rng(5)
-    core = AggregatorCore(DetectionSettings(mixture_groups=0))
+    core = AggregatorCore(DetectionSettings())
     core.fold(people(rng, 200))
     for day in range(1, 6):
         later = people(rng, 200)
@@ -97,7 +97,7 @@ def test_what_nobody_shares_any_longer_is_forgotten() -> None:
 
 def test_a_group_that_goes_on_as_before_is_tested_again_after_an_era() -> None:
     rng = np.random.default_rng(6)
-    core, everybody = AggregatorCore(DetectionSettings(mixture_groups=0)), people(rng, 200)
+    core, everybody = AggregatorCore(DetectionSettings()), people(rng, 200)
     tests = []
     # At the end of an era half is forgotten; then as much comes again.
     for day, times in ((0, 4), (15, 2), (16, 3), (16.5, 3), (17, 4)):
