@@ -35,7 +35,7 @@ SETTINGS = Settings(
     ingest=IngestSettings(fetch_timeout_s=0.05, summary_period_s=0.05, silence_s=0.2, batch_messages=90),
     detection=DetectionSettings(null_sets=20, evaluation_tick_s=TICK_S),
 )  # fmt: skip
-EVENTS = a_world(seed=4)
+EVENTS = a_world(seed=2)
 TICKS = 19  # 36 hours that begin within a tick
 
 

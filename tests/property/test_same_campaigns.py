@@ -65,7 +65,7 @@ def with_late_ones(events: list[RequestEvent], random: Random) -> list[RequestEv
     return out
 
 
-EVENTS = with_a_gap(with_late_ones(a_world(seed=4), Random(1)))
+EVENTS = with_a_gap(with_late_ones(a_world(seed=2), Random(1)))
 
 
 def in_the_backtest() -> Found:
