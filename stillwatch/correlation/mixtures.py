@@ -157,7 +157,7 @@ class Mixtures:
         if not same or not self._sought_at <= now_unix_nano < self._sought_at + _AGAIN_AFTER_NANO:
             self._sought_at, self._sought_with = now_unix_nano, conversations
             found = mixtures(table, honest, self._wanted, self._fewest, self._seed)
-            self._found = [(key, tuple(table.summary(int(slot)).account for slot in slots)) for key, slots in found]
+            self._found = [(key, tuple(table.name(int(slot)) for slot in slots)) for key, slots in found]
         out = []
         for key, names in self._found:
             places = (table.slot(name) for name in names)

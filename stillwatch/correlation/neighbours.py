@@ -48,7 +48,7 @@ class Neighbours:
         found_at, names = self._found.get(campaign, (0, ()))
         if not found_at <= now_unix_nano < found_at + _AGAIN_AFTER_NANO:
             slots = nearest(table, _slots(table, core), concentration, population, among, wanted)
-            names = tuple(sorted(table.summary(int(slot)).account for slot in slots))
+            names = tuple(sorted(table.name(int(slot)) for slot in slots))
             self._found[campaign] = now_unix_nano, names
         return _slots(table, names)
 
