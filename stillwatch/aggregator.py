@@ -7,18 +7,16 @@ the evaluation (``stillwatch.ticks``).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 
-from stillwatch.campaigns import OpenCampaign, describe, recalled
+from stillwatch.campaigns import OpenCampaign, describe
 from stillwatch.correlation.attribution import MIN_CONVERSATIONS
 from stillwatch.correlation.docket import Docket
 from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
-from stillwatch.correlation.homogeneity import heterogeneity, likeness
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.mixture_test import Ordinary, examine_mixture
 from stillwatch.correlation.mixtures import MIXTURE, Mixtures
@@ -31,8 +29,7 @@ from stillwatch.errors import NotFound
 from stillwatch.exchange import Exchange
 from stillwatch.extraction import Vector
 from stillwatch.indicators import ExchangeKeys, Indicator, Refused
-from stillwatch.life import noted
-from stillwatch.merging import ONE_MIXTURE, absorb, age, are_one, overlaps, that_share_accounts
+from stillwatch.known_campaigns import KnownCampaigns
 from stillwatch.recognition import recognise
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
@@ -41,8 +38,6 @@ from stillwatch.verdict import Action, Campaign
 # A found group that overlaps with a known campaign needs no discovery of its own: only evidence that 1 in 100 groups would
 # show by chance.
 _MORE_OF_THE_SAME: Final = 100.0
-# Hand-offs between two groups from which on they are one relay's: one can be chance.
-_ONE_RELAY: Final = 2
 _MS_NANO: Final = 1_000_000
 _DAY_NANO: Final = 86_400_000_000_000
 
@@ -54,7 +49,7 @@ class AggregatorCore:
         self.table = AccountTable(settings.max_accounts, self._links)
         self._handoffs = Handoffs()
         self._normality = Normality(self.table, self._links, settings)
-        self._campaigns: dict[str, OpenCampaign] = {}
+        self._known = KnownCampaigns(self.table, settings.max_campaigns)
         self._docket = Docket(settings.false_discovery_level)
         self.exchange = Exchange(self.table, self._links, settings, exchange_keys or {})
         self._mixtures = Mixtures(settings.mixture_groups, settings.min_group_accounts, settings.seed)
@@ -76,8 +71,7 @@ class AggregatorCore:
 
     def recall(self, campaign: Campaign) -> None:
         """A campaign that an earlier life has published: its id, core and evidence stay."""
-        if campaign.id not in self._campaigns:
-            self._campaigns[campaign.id] = recalled(campaign)
+        self._known.recall(campaign)
 
     # -- evaluation --------------------------------------------------------------------------------------------------
 
@@ -90,7 +84,7 @@ class AggregatorCore:
         self.table.forget_silent((self._era - 1) * self._settings.era_days * _DAY_NANO)
         self._handoffs.settle(self._now // _MS_NANO)
         handed = HandoffGraph(self._handoffs, self.table)
-        moment = self._normality.now(self._campaigners(), handed, self._now)
+        moment = self._normality.now(self._known.accounts(), handed, self._now)
         if moment is None:
             return []
         self.exchange.look(moment)
@@ -109,8 +103,10 @@ class AggregatorCore:
                 self._judge(key, slots, evidence, found, moment)
         current = {key for key, _ in groups}  # blocks and what hand-offs connect are values of no account
         self._docket.forget(lambda key: key in current or self._links.is_shared(key))
-        merged, demand = self._merge(), self._demand(moment)
-        return merged + [changed for campaign in self._open() if (changed := self._refresh(campaign, moment, demand))]
+        merged, demand = self._known.merge(handed, self._docket, self._now), self._demand(moment)
+        return merged + [
+            changed for campaign in self._known.open() if (changed := self._refresh(campaign, moment, demand))
+        ]
 
     @property
     def tests(self) -> int:
@@ -125,16 +121,6 @@ class AggregatorCore:
     @property
     def _era(self) -> int:
         return self._now // (self._settings.era_days * _DAY_NANO)
-
-    def _open(self) -> list[OpenCampaign]:
-        """Oldest first; without those that were merged into others."""
-        found = [one for one in self._campaigns.values() if one.merged_into is None]
-        return sorted(found, key=age)
-
-    def _campaigners(self) -> set[int]:
-        """Known campaigns do not define what is normal."""
-        known = frozenset[str]().union(*(one.core | one.probable for one in self._campaigns.values()))
-        return set(map(int, self._slots(known)))
 
     def _due(self, groups: list[Group]) -> list[Group]:
         conversations = self.table.conversations_together([slots for _, slots in groups]).tolist()
@@ -156,8 +142,8 @@ class AggregatorCore:
         return self._docket.weigh(key, found.e_value if found is not None else None), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
-        accounts = self._accounts(found.kept)
-        known = next((c for c in self._open() if overlaps(accounts, c.core | c.sure)), None)
+        accounts = self.table.names(found.kept)
+        known = self._known.that_holds(accounts)
         if known is not None:
             known.add_evidence(found, accounts, evidence)
             self._docket.confirm(known.id, evidence)
@@ -165,12 +151,8 @@ class AggregatorCore:
             return
         if not self._docket.is_discovery(key, evidence):
             return
-        known = self._one_relay_with(found.kept, moment) or self._one_pool_with(accounts, found.floor)
-        known = known or self._first_seen_under(key, accounts)
-        if known is None and len(self._open()) < self._settings.max_campaigns:
-            known = OpenCampaign(self._new_id(key), self._now, found)
-            known.history = noted((), self._now, "found", f"under {'='.join(key)}")
-            self._campaigns[known.id] = known
+        known = self._known.that_proves_to_be(key, accounts, found, moment.beside.handoffs)
+        known = known or self._known.add(key, found, self._now)
         if known is not None:
             self._docket.settle(key)
             self._docket.confirm(known.id, evidence)
@@ -188,68 +170,9 @@ class AggregatorCore:
         if len(rest) >= self._settings.min_group_accounts:
             evidence, found = self._examine(key, rest, moment)
             if found is not None and evidence >= _MORE_OF_THE_SAME:
-                known.core |= self._accounts(found.kept)
+                known.core |= self.table.names(found.kept)
                 known.follow(key)
         self._find_members(known, moment)
-
-    def _first_seen_under(self, key: Key, accounts: frozenset[str]) -> OpenCampaign | None:
-        """The campaign that this value opened, if any of these accounts are its own, or nobody is any longer."""
-        known = self._campaigns.get(_campaign_id(key))
-        while known is not None and known.merged_into is not None:
-            known = self._campaigns.get(known.merged_into)
-        mine = known.core | known.probable if known is not None else frozenset()
-        return known if not mine or mine & accounts else None
-
-    def _new_id(self, key: Key) -> str:
-        """A value can lead to several campaigns, one after the other; the later must not take the place of the first."""
-        ids = (_campaign_id((*key, str(number)) if number else key) for number in range(len(self._campaigns) + 1))
-        return next(found for found in ids if found not in self._campaigns)
-
-    def _one_relay_with(self, slots: Slots, moment: Moment) -> OpenCampaign | None:
-        """The known campaign with whose accounts these had the most hand-offs, if more than one."""
-        found = [
-            (moment.beside.handoffs.between(slots, self._slots(campaign.core | campaign.sure)), campaign)
-            for campaign in self._open()
-        ]
-        most, campaign = max(found, key=lambda one: one[0], default=(0, None))
-        return campaign if most >= _ONE_RELAY else None
-
-    def _one_pool_with(self, accounts: frozenset[str], floor: float) -> OpenCampaign | None:
-        """The known campaign whose core and these accounts come out as fed from one pool: together their topics differ by
-        nothing, and the two mixtures are one. F alone would not say it: of two broad pools together it is small, too."""
-        counts = self.table.counts_of_units(self._slots(accounts))
-        for campaign in self._open():
-            core = self.table.counts_of_units(self._slots(campaign.core))
-            together = heterogeneity(np.concatenate([counts, core]))
-            if together is not None and together.f <= floor and likeness(counts, core) >= ONE_MIXTURE:
-                return campaign
-        return None
-
-    def _merge(self) -> list[Campaign]:
-        """Open campaigns that prove to be one, the younger into the older. The last forms of those that went."""
-        gone = []
-        for older, younger in that_share_accounts(self._open()):
-            if older.merged_into is not None or younger.merged_into is not None:
-                continue
-            cores = tuple(self.table.counts_of_units(self._slots(one.core)) for one in (older, younger))
-            if are_one(older, younger, (cores[0], cores[1])):
-                last = absorb(older, younger, self._now)
-                self._docket.unite(older.id, younger.id)
-                gone += [last] if last is not None else []
-        self._forget_merged()
-        return gone
-
-    def _forget_merged(self) -> None:
-        """As many are kept as may be open, the newest: so that an old link to one still says where it went."""
-        merged = [one for one in self._campaigns.values() if one.merged_into is not None]
-        for one in sorted(merged, key=age)[: -self._settings.max_campaigns]:
-            del self._campaigns[one.id]
-
-    def _slots(self, accounts: frozenset[str]) -> Slots:
-        return self.table.slots(accounts)
-
-    def _accounts(self, slots: Slots) -> frozenset[str]:
-        return frozenset(self.table.name(int(slot)) for slot in slots)
 
     def _find_members(self, campaign: OpenCampaign, moment: Moment) -> None:
         near = self._neighbours.of(
@@ -261,50 +184,38 @@ class AggregatorCore:
     def _demand(self, moment: Moment) -> Vector:
         """What honest people ask about, shares by topic cell; without a campaign that was found only now."""
         everybody = moment.population
-        if all(campaign.described is not None for campaign in self._open()):
+        if all(campaign.described is not None for campaign in self._known.open()):
             return everybody.mixture
-        known = np.array(sorted(self._campaigners()), dtype=np.int64)
+        known = np.array(sorted(self._known.accounts()), dtype=np.int64)
         left = Population.of(self.table, everybody.by_volume[~self.table.among(everybody.by_volume, known)])
         return (left or everybody).mixture
 
     def _refresh(self, campaign: OpenCampaign, moment: Moment, demand: Vector) -> Campaign | None:
         self._find_members(campaign, moment)
-        campaign.matched = self.exchange.match_of(self._slots(campaign.core | campaign.sure))
+        campaign.matched = self.exchange.match_of(self.table.slots(campaign.core | campaign.sure))
         return campaign.update(describe(campaign, self.table, demand, self._now))
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
     def campaigns(self) -> list[Campaign]:
         """Newest first."""
-        described = [c.described for c in self._campaigns.values() if c.described is not None]
-        return sorted(described, key=lambda campaign: -campaign.detected_at_unix_nano)
+        return self._known.described()
 
     def campaign(self, campaign_id: str) -> Campaign | None:
-        found = self._campaigns.get(campaign_id)
+        found = self._known.get(campaign_id)
         return found.described if found else None
 
     def indicator(self, campaign_id: str, issuer: str, key_name: str | None = None) -> Indicator | Refused:
         """The campaign for another platform. Raises :class:`~stillwatch.errors.NotFound`."""
-        found = self._campaigns.get(campaign_id)
+        found = self._known.get(campaign_id)
         if found is None:
             raise NotFound("campaign", campaign_id)
         return self.exchange.indicator(found, issuer, key_name)
 
     def campaign_of(self, account: str) -> str | None:
         """The campaign in which the account's membership is most certain, if it is more likely than not."""
-        best: tuple[float, str] | None = None
-        for campaign in self._open():
-            confidence = campaign.confidence_of(account)
-            if confidence >= 0.5 and (best is None or confidence > best[0]):
-                best = (confidence, campaign.id)
-        return best[1] if best else None
+        return self._known.campaign_of(account)
 
     def acted(self, campaign_id: str, action: Action) -> Campaign | None:
         """The policy has decided: shown with the campaign."""
-        found = self._campaigns.get(campaign_id)
-        return found.set_action(action, self._now) if found else None
-
-
-def _campaign_id(key: tuple[str, ...]) -> str:
-    """From the linkage value under which it was first seen: a replay finds the same campaign under the same id."""
-    return "c-" + hashlib.blake2b("\x1f".join(key).encode(), digest_size=8).hexdigest()
+        return self._known.acted(campaign_id, action, self._now)

@@ -6,7 +6,8 @@ well enough: later they turn out to hold the same accounts and to ask from one p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from itertools import combinations
 from typing import Final
@@ -14,7 +15,9 @@ from typing import Final
 import numpy as np
 
 from stillwatch.campaigns import MAX_KEYS, OpenCampaign
+from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.homogeneity import Counts, heterogeneity, likeness
+from stillwatch.correlation.nulls import Slots
 from stillwatch.life import noted
 from stillwatch.verdict import Campaign
 
@@ -22,6 +25,10 @@ from stillwatch.verdict import Campaign
 _SAME_ACCOUNTS: Final = 1 / 3
 # Of two mixtures that are one the likeness is 1, known to some hundredths from some hundreds of conversations.
 ONE_MIXTURE: Final = 0.8
+# Hand-offs from which on two groups are one relay's: one can be chance.
+ONE_RELAY: Final = 2
+ONE_POOL: Final = "one pool, the same accounts"
+HAND_OVER: Final = "failed calls of the one begin again on the other's accounts"
 _MAX_ABSORBED: Final = 64
 
 
@@ -46,6 +53,23 @@ def that_share_accounts(campaigns: Iterable[OpenCampaign]) -> list[tuple[OpenCam
     return sorted(shared, key=lambda pair: (age(pair[0]), age(pair[1])))
 
 
+def that_hand_over(
+    campaigns: Iterable[OpenCampaign], handoffs: HandoffGraph, slots: Callable[[frozenset[str]], Slots]
+) -> list[tuple[OpenCampaign, OpenCampaign]]:
+    """Pairs (older, younger) of one relay: failed calls of the one's accounts began again on the other's, more than once."""
+    whose = {int(slot): one for one in campaigns for slot in slots(one.core | one.sure)}
+    met: Counter[tuple[str, str]] = Counter()
+    pairs = {}
+    for ends in handoffs.ends.tolist():
+        both = sorted((whose[end] for end in ends if end in whose), key=age)
+        if len(both) == 2 and both[0] is not both[1]:
+            of = (both[0].id, both[1].id)
+            met[of] += 1
+            pairs[of] = (both[0], both[1])
+    found = [pair for of, pair in pairs.items() if met[of] >= ONE_RELAY]
+    return sorted(found, key=lambda pair: (age(pair[0]), age(pair[1])))
+
+
 def age(campaign: OpenCampaign) -> tuple[int, str]:
     """Sorts oldest first."""
     return campaign.detected_at_unix_nano, campaign.id
@@ -64,7 +88,7 @@ def are_one(older: OpenCampaign, younger: OpenCampaign, cores: tuple[Counts, Cou
     return together.f <= usual + error and likeness(*cores) >= ONE_MIXTURE
 
 
-def absorb(older: OpenCampaign, younger: OpenCampaign, now_unix_nano: int) -> Campaign | None:
+def absorb(older: OpenCampaign, younger: OpenCampaign, now_unix_nano: int, why: str = ONE_POOL) -> Campaign | None:
     """What the younger knew is the older's; evidence of common accounts still counts once. The younger's last form, without
     members."""
     older.core |= younger.core
@@ -79,7 +103,7 @@ def absorb(older: OpenCampaign, younger: OpenCampaign, now_unix_nano: int) -> Ca
     older.history = noted(
         older.history, now_unix_nano, "absorbed", f"{younger.id} with {len(younger.members)} members"
     )  # fmt: skip
-    younger.history = noted(younger.history, now_unix_nano, "merged", f"into {older.id}: one pool, the same accounts")
+    younger.history = noted(younger.history, now_unix_nano, "merged", f"into {older.id}: {why}")
     younger.state, younger.merged_into, younger.core, younger.members = "merged", older.id, frozenset(), ()
     if younger.described is not None:
         younger.described = replace(

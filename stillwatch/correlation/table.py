@@ -175,6 +175,9 @@ class AccountTable:
         """The account's. Cheaper than its summary, which is unpacked."""
         return self._names[slot]
 
+    def names(self, slots: Slots) -> frozenset[str]:
+        return frozenset(self._names[slot] for slot in slots.tolist())
+
     def links(self, slot: int) -> tuple[Key, ...]:
         return self._links.values(slot)
 

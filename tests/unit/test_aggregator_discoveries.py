@@ -190,7 +190,7 @@ def test_the_order_of_folding_is_irrelevant_to_the_last_digit() -> None:
         order = np.random.default_rng(seed).permutation(len(summaries))
         again = evaluated([summaries[index] for index in order])
         assert again.campaigns() == once.campaigns()
-        assert [c.evidence for c in again._campaigns.values()] == [c.evidence for c in once._campaigns.values()]
+        assert [c.evidence for c in again._known.open()] == [c.evidence for c in once._known.open()]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

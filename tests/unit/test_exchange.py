@@ -147,7 +147,7 @@ def test_the_alias_can_not_be_made_from_the_value_under_which_the_campaign_was_f
     rng = np.random.default_rng(6)
     world = crowd(rng, 300, "a", taste(1)), attackers(rng, 60, "x", 40)
     core = looked_at(*world)
-    campaign = core._campaigns[core.campaigns()[0].id]
+    campaign = core._known._by_id[core.campaigns()[0].id]
     first = core.indicator(campaign.id, "first.example")
     campaign.detected_at_unix_nano += 1
     second = core.indicator(campaign.id, "first.example")

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from summary_worlds import people
 
+from stillwatch.campaigns import OpenCampaign
 from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.table import AccountTable
+from stillwatch.correlation.verify import GroupTest
+from stillwatch.merging import that_hand_over
 
 MINUTE_MS = 60_000
 LATER_MS = 10 * MINUTE_MS
@@ -164,3 +167,17 @@ def test_partners_of_a_core_come_with_what_a_hand_off_is_worth() -> None:
     assert partners.tolist() == slots(table, 8).tolist()
     assert 3 < worth <= 7
     assert graph.between(slots(table, *range(8)), slots(table, 8, 9, 20)) == 1
+
+
+def a_campaign(name: str, found_at: int, *accounts: int) -> OpenCampaign:
+    test = GroupTest(np.array([], dtype=np.int64), len(accounts), 0.0, None, 0.01, 100.0, 0.8, 100.0, 0.001)
+    return OpenCampaign(name, found_at, test, frozenset(f"a{account:03d}" for account in accounts))
+
+
+def test_campaigns_that_hand_over_to_each_other_twice_are_one_and_once_are_two() -> None:
+    table = a_table(40)
+    older, younger = a_campaign("c-b", 1, *range(6)), a_campaign("c-a", 2, *range(6, 12))
+    chain = [(n, n + 1) for n in range(11)]
+    once, twice = graph_of(table, *chain), graph_of(table, *chain, (0, 11))
+    assert that_hand_over([younger, older], once, table.slots) == []
+    assert that_hand_over([younger, older], twice, table.slots) == [(older, younger)]
