@@ -37,7 +37,9 @@ def a_crowd(seed: int) -> list[AccountSummary]:
 
 def test_an_evaluation_tests_so_many_groups_and_the_next_ones_the_others() -> None:
     everybody = a_crowd(1)
-    at_once, in_turns = a_core(everybody), a_core(everybody, max_tests_per_evaluation=5)
+    # Groups by mixture are sought among accounts of no known campaign: when one is found is what they depend on.
+    at_once = a_core(everybody, mixture_groups=0)
+    in_turns = a_core(everybody, mixture_groups=0, max_tests_per_evaluation=5)
     at_once.evaluate()
     assert at_once.waiting == 0
     waiting, tests = [], 0
