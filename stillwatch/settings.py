@@ -70,7 +70,7 @@ class DetectionSettings(_Frozen):
     false_discovery_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
     max_accounts: Annotated[int, Field(ge=100)] = 1_000_000
     # Groups that one evaluation tests; the others wait their turn. At some 5 ms each (docs/adr/0012) this takes a ninth of a
-    # tick. A new life that finds all groups of a million accounts due has them tested in four; with 300,000 it is not reached.
+    # tick. A new life that finds all groups of a million accounts due has them tested in three; with 300,000 it is not reached.
     max_tests_per_evaluation: Annotated[int, Field(ge=1)] = 20_000
     max_campaigns: Annotated[int, Field(ge=1)] = 1_000
     # Event time between evaluations. A beginner's campaign sends a per cent of its week in 100 minutes; an evaluation of

@@ -1,7 +1,8 @@
 """A summary as the aggregator keeps it between evaluations: bytes.
 
-As Python objects a light account's summary takes 2.7 KB, most of it pairs of small numbers. Packed it is some 200 bytes,
-beside its values, which :mod:`stillwatch.correlation.linkage` keeps once for all accounts that share them.
+As Python objects a light account's summary takes kilobytes, most of it pairs of small numbers. Packed it is some hundred bytes
+(`python -m benchmarks.aggregation`), beside its values, which :mod:`stillwatch.correlation.linkage` keeps once for all
+accounts that share them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from stillwatch.correlation.homogeneity import heterogeneity
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.membership import log_likelihood_ratio
 from stillwatch.correlation.nulls import Population, honest_beside
-from stillwatch.correlation.packing import count_matrix, pack_cells, pack_fields, unpack
+from stillwatch.correlation.packing import _FIELDS, count_matrix, pack_cells, pack_fields, unpack
 from stillwatch.correlation.table import AccountTable
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
@@ -37,7 +37,9 @@ def a_crowd(seed: int) -> list[AccountSummary]:
 
 def test_an_evaluation_tests_so_many_groups_and_the_next_ones_the_others() -> None:
     everybody = a_crowd(1)
-    at_once, in_turns = a_core(everybody), a_core(everybody, max_tests_per_evaluation=5)
+    # Groups by mixture are sought among accounts of no known campaign: when one is found is what they depend on.
+    at_once = a_core(everybody, mixture_groups=0)
+    in_turns = a_core(everybody, mixture_groups=0, max_tests_per_evaluation=5)
     at_once.evaluate()
     assert at_once.waiting == 0
     waiting, tests = [], 0
@@ -132,6 +134,11 @@ def test_a_summary_is_given_back_as_it_was_told() -> None:
         window_from_unix_nano=2**63 - 1, failures=3,
     )  # fmt: skip
     assert unpack(summary.account, pack_fields(summary), summary.links, pack_cells(summary.cells)) == summary
+
+
+def test_nothing_of_a_summary_is_left_out_but_the_calls_that_are_looked_at_when_it_comes() -> None:
+    kept = {*_FIELDS, "account", "links", "cells"}
+    assert {field.name for field in fields(AccountSummary)} - kept == {"begun", "failed"}
 
 
 def test_counts_are_those_of_the_summaries() -> None:
