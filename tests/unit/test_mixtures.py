@@ -119,7 +119,7 @@ def test_a_relay_whose_accounts_share_nothing_is_a_campaign_and_personas_are_not
     found = {}
     for shift in (4.0, 0.0):
         rng = np.random.default_rng(seed)
-        core = AggregatorCore(DetectionSettings(mixture_groups=16))
+        core = AggregatorCore(DetectionSettings(mixture_groups=16, near_accounts_per_member=2.0))
         core.fold([*crowd(rng), *relay(rng, 80, shift)])
         core.evaluate()
         found[shift] = {m.account for campaign in core.campaigns() for m in campaign.members if m.confidence >= 0.9}
