@@ -123,7 +123,8 @@ def explained_by_the_api(live: LiveCluster, attackers: set[str], refused: str) -
 
 def one_trace_from_publish_to_refusal(otlp: OtlpReceiver) -> None:
     names = {SPAN_PUBLISH, SPAN_PROCESS, SPAN_EVALUATE, SPAN_REVOKE, SPAN_APPLY, SPAN_REFUSE}
-    assert otlp.wait_until(lambda spans: names <= {span.name for _, span in spans}, 30), names
+    complete = otlp.wait_until(lambda spans: names <= {span.name for _, span in spans}, 30)
+    assert complete, f"missing: {names - {span.name for _, span in otlp.spans()}}"
     spans = [span for _, span in otlp.spans()]
     by_id = {span.span_id: span for span in spans}
     refusal = next(span for span in spans if span.name == SPAN_REFUSE)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -75,6 +76,10 @@ class Part:
         return call
 
 
+# A Ray Serve replica runs elsewhere.
+_ROOT = Path(__file__).parents[2]
+
+
 class LocalShards:
     """Two shards over real partition cores. They take what the stream has whenever they are asked something."""
 
@@ -117,7 +122,7 @@ class LocalCampaigns:
         self.all: dict[str, Campaign] = {}
         self.audit: Any = Part(hub.audit)
         ports = AggregatorPorts(hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer())
-        policy = load_policy("configs/policies/default.yaml")
+        policy = load_policy(str(_ROOT / "configs/policies/default.yaml"))
         self.aggregator = Aggregator(Settings(partitions=PARTITIONS), policy, ports)
         self.indicators = self.aggregator.indicators
         self.import_indicator = self.aggregator.import_indicator

@@ -37,7 +37,10 @@ def test_counted_is_who_was_followed_for_two_days_and_relinked_who_was_acted_on_
     found = counted({"soon": 8, "late": 8, "missed": 8, "young": 112})
     assert (found.replacements, found.counted, found.relinked) == (4, 3, 1)
     assert found.share == pytest.approx(1 / 3)
-    assert (found.median_requests_before, found.median_hours_before) == (60, 9.8)  # ticks stand at full hours, requests between them
+    assert (found.median_requests_before, found.median_hours_before) == (
+        60,
+        9.8,
+    )  # ticks stand at full hours, requests between them
     assert (found.first_accounts, found.first_acted_on) == (1, 1)
 
 
