@@ -56,26 +56,31 @@ class Outbox:
         """``False`` when something is left: it is sent the next time."""
         closed = self.core.closed_unix_nano
         self._cuts += self.core.take_cuts()
+        sent = False
+        traceparents = list(self._traceparents)  # one batch can end several ticks: each is traced back to it
         while self._cuts:
-            part = self._next_part(self._cuts[0])
+            part = self._next_part(self._cuts[0], traceparents)
             if part is None:
                 self._cuts.popleft()
                 self._parts_sent = 0
                 continue
             if not await tell(part):
                 return False
-            self._traceparents.clear()
             self._parts_sent += 1
+            sent = True
+        if sent:
+            for traceparent in traceparents:
+                self._traceparents.pop(traceparent, None)
         if closed > self._said_before_unix_nano:
             self._closed_unix_nano = closed
         return True
 
-    def _next_part(self, cut: Cut) -> Part | None:
+    def _next_part(self, cut: Cut, traceparents: list[str]) -> Part | None:
         start = self._parts_sent * _SUMMARIES_PER_CALL
         if start and start >= len(cut.summaries):
             return None
         summaries = cut.summaries[start : start + _SUMMARIES_PER_CALL]
-        report = Report(summaries, [] if start else cut.alerts, list(self._traceparents))
+        report = Report(summaries, [] if start else cut.alerts, traceparents)
         return Part(self.core.partition, cut.tick_unix_nano, self._parts_sent, encode_report(report))
 
     def say_all_again(self) -> None:

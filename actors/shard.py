@@ -173,8 +173,6 @@ class Shard:
         observed: list[Observed] = []
         for start in range(0, len(messages), _SLICE):
             observed.append(owned.core.observe(messages[start : start + _SLICE]))
-            if owned.core.waiting_cuts:
-                self._cut.set()
             await asyncio.sleep(0)
         contexts += [of_ids(*ids) for one in observed for ids in one.contexts]
         parent, links = parent_and_links(contexts)
@@ -200,6 +198,8 @@ class Shard:
         traceparent = traceparent_of(span) if parent is not None else None
         if traceparent is not None:
             owned.outbox.trace(traceparent)
+        if owned.core.waiting_cuts:  # only now: what is told is traced back to this batch
+            self._cut.set()
 
     async def _settle(self, owned: _Owned) -> None:
         """Stores the dead letters, then acknowledges. What fails here is tried again before the next batch."""
