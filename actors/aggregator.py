@@ -259,7 +259,6 @@ class Aggregator:
         await self._ports.indicators.put(imported)
         async with self._alone:
             shelf.put(imported)
-        self._changed = True
         return imported
 
     async def remove_indicator(self, id: str, by: str) -> None:
@@ -270,7 +269,6 @@ class Aggregator:
         await self._ports.indicators.remove(id)
         async with self._alone:
             self._core.exchange.shelf.remove(id)
-        self._changed = True
         try:
             await self._record("indicator.remove", by, id, {"issuer": known.issuer, "campaign": known.campaign})
         except Unavailable as error:
