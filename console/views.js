@@ -70,7 +70,7 @@ export function campaign(found, detail, nowMs) {
     found.linkage.length > 0 && h('p', { class: 'quiet' }, `Linked by ${found.linkage.map(name).join(', ')}`),
     h('details', { 'data-campaign': found.id },
       h('summary', {}, `What it took, its history, and its members (${whole(found.account_count)})`),
-      detail ? [detail.extraction && extraction(detail.extraction), history(detail.history), memberTable(detail.members)] : h('p', { class: 'quiet' }, 'Loading…')));
+      detail ? [detail.extraction && extraction(detail.extraction), history(detail.history), reachTable(detail.reach), memberTable(detail.members)] : h('p', { class: 'quiet' }, 'Loading…')));
 }
 
 /** How much was taken, so that the response can be in proportion. */
@@ -96,6 +96,16 @@ function growth(rows) {
   const first = rows[0], last = rows.at(-1);
   const text = `${whole(first[1])} → ${plural(last[1], 'account')} in ${span(last[0] - first[0])}`;
   return h('div', { class: 'growth' }, spark(rows.map((row) => row[1]), `members over time: ${text}`, 170, 36), h('span', { class: 'quiet' }, text));
+}
+
+/** Whom an action would reach, before anyone acts. */
+function reachTable(rows) {
+  return h('table', {},
+    h('thead', {}, h('tr', {}, h('th', {}, 'An action on members of at least'), h('th', { class: 'n' }, 'reaches'), h('th', { class: 'n' }, 'of customers'),
+      h('th', { class: 'n' }, 'honest ones, at most'))),
+    h('tbody', {}, rows.filter((row) => row.accounts).map((row) => h('tr', { 'data-key': `${row.min_confidence}` },
+      h('td', {}, `${(100 * row.min_confidence).toFixed(row.min_confidence > 0.99 ? 1 : 0)} %`), h('td', { class: 'n' }, plural(row.accounts, 'account')),
+      h('td', { class: 'n' }, whole(row.organisations)), h('td', { class: 'n' }, `${row.honest_at_most.toFixed(1)} (${(100 * row.honest_share_at_most).toFixed(1)} %)`)))));
 }
 
 function memberTable(members) {

@@ -16,6 +16,7 @@ from stillwatch.extraction import Extraction
 from stillwatch.life import History
 from stillwatch.life import State as LifeState
 from stillwatch.ports import AccountView, AggregatorStatus, ShardStatus
+from stillwatch.reach import Reach, reach_of
 from stillwatch.revocation import Enforcement, Revocation, TargetKind
 from stillwatch.revocation import State as RevocationState
 from stillwatch.verdict import (
@@ -228,8 +229,27 @@ class ExtractionOut(BaseModel):
         )  # fmt: skip
 
 
+class ReachOut(BaseModel):
+    """Whom an action with this `min_confidence` would reach."""
+
+    min_confidence: float
+    accounts: int
+    organisations: int = Field(description="Accounts without one count as one each")
+    requests: int
+    honest_share_at_most: float = Field(description="0..1 of these accounts, as an expectation")
+    honest_at_most: float = Field(description="The same in accounts")
+
+    @classmethod
+    def of(cls, found: Reach) -> ReachOut:
+        return cls(
+            min_confidence=found.min_confidence, accounts=found.accounts, organisations=found.organisations,
+            requests=found.requests, honest_share_at_most=found.honest_share_at_most, honest_at_most=found.honest_at_most,
+        )  # fmt: skip
+
+
 class CampaignOut(CampaignSummary):
     members: tuple[Member, ...] = Field(description="Surest first, at most `members` of them")
+    reach: tuple[ReachOut, ...] = Field(description="Before you act: whom each threshold would reach, of all members")
     extraction: ExtractionOut | None = Field(description="null for a campaign of a version that had no such meter")
     history: History = Field(description="Rows of unix seconds, what happened, detail; oldest first, at most 100")
     absorbed: tuple[str, ...] = Field(description="Younger campaigns that proved to be parts of this one")
@@ -238,8 +258,8 @@ class CampaignOut(CampaignSummary):
     def of(cls, found: Campaign, members: tuple[Member, ...]) -> CampaignOut:
         extraction = None if found.extraction is None else ExtractionOut.of(found.extraction)
         return cls(
-            **cls.fields_of(found), members=members, extraction=extraction, history=found.history,
-            absorbed=found.absorbed,
+            **cls.fields_of(found), members=members, reach=tuple(map(ReachOut.of, reach_of(found.members))),
+            extraction=extraction, history=found.history, absorbed=found.absorbed,
         )  # fmt: skip
 
 

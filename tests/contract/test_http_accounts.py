@@ -97,6 +97,8 @@ async def test_campaigns_are_listed_newest_first_without_members_and_shown_with_
     assert listed[0]["account_count"] == 2
     shown = (await world.http.get("/v1/campaigns/c-1")).json()
     assert [(item["account"], item["confidence"]) for item in shown["members"]] == [("acct-1", 0.99), ("acct-2", 0.5)]
+    reach = {row["min_confidence"]: (row["accounts"], row["honest_at_most"]) for row in shown["reach"]}
+    assert reach == {0.2: (2, 1.0), 0.5: (2, 1.0), 0.9: (1, 0.0), 0.99: (1, 0.0), 0.998: (0, 0.0)}
     assert shown["signals"][0]["normal"] == [0.8, 1.2]
     assert shown["growth"][-1][1] == 2
     assert (shown["requests"], shown["tokens"]) == (600, 180_000)
