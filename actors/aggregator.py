@@ -300,4 +300,5 @@ class Aggregator:
             pid=os.getpid(), evaluated_unix_nano=self._evaluated_unix_nano, partitions_behind=self._gate.behind,
             incomplete_evaluations=self._gate.incomplete,
             groups_waiting=self._core.waiting, evicted_accounts=self._core.table.evicted,
+            dropped_calls=self._core.dropped_calls,
         )  # fmt: skip

@@ -117,6 +117,10 @@ class _Cluster(Collector):
                 "stillwatch_aggregator_evicted_accounts_total", "Accounts that the aggregator forgot",
                 state.aggregator.evicted_accounts,
             )  # fmt: skip
+            yield _total(
+                "stillwatch_dropped_calls_total", "Calls that could not be looked at for hand-offs",
+                state.aggregator.dropped_calls,
+            )  # fmt: skip
             yield _total("stillwatch_verdicts_total", "Verdicts that led to an action", state.aggregator.actions)
             yield _total(
                 "stillwatch_suppressed_actions_total", "Actions that a blast-radius limit turned into shadow",

@@ -114,6 +114,11 @@ class AggregatorCore:
         return self._docket.tests
 
     @property
+    def dropped_calls(self) -> int:
+        """Calls and hand-offs for which there was no room."""
+        return self._handoffs.dropped
+
+    @property
     def waiting(self) -> int:
         """Groups that were due at the last evaluation and are left to the next."""
         return self._docket.waiting

@@ -15,6 +15,7 @@ Counter = Literal[
     "stillwatch_late_events_total",         # came after silence had closed their tick; they count at the next one
     "stillwatch_merged_ticks_total",        # ticks at which a partition could say nothing: too much was waiting
     "stillwatch_incomplete_evaluations_total",  # made without a partition that was left behind
+    "stillwatch_dropped_calls_total",         # calls and hand-offs for which the aggregator had no room
     "stillwatch_aggregator_evicted_accounts_total",  # accounts that the aggregator forgot: silent for long, or no room
     "stillwatch_baseline_drifts_total",     # times that what is normal for a signal has moved; label: signal
     "stillwatch_verdicts_total",            # accounts that automatic verdicts acted on

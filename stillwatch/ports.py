@@ -135,6 +135,7 @@ class AggregatorStatus:
     evaluated_unix_nano: int = 0  # event time of the last evaluation's tick; 0: none yet
     partitions_behind: int = 0  # left behind: evaluations go on without them until they have caught up
     incomplete_evaluations: int = 0  # made without a partition that was left behind
+    dropped_calls: int = 0  # that might have been hand-offs: there was no room to look for them
     groups_waiting: int = 0  # were due at the last evaluation; it tests a bounded number
     evicted_accounts: int = 0  # silent for longer than scores look back, or for longest when there was no room
 

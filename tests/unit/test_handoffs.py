@@ -181,3 +181,13 @@ def test_campaigns_that_hand_over_to_each_other_twice_are_one_and_once_are_two()
     once, twice = graph_of(table, *chain), graph_of(table, *chain, (0, 11))
     assert that_hand_over([younger, older], once, table.slots) == []
     assert that_hand_over([younger, older], twice, table.slots) == [(older, younger)]
+
+
+def test_what_finds_no_room_is_counted_and_what_is_known_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stillwatch.correlation.handoffs._MAX_CALLS", 2)
+    found = Handoffs()
+    found.note("a", 1, [(0, 77)], [(0, 77)])
+    found.note("b", 2, [(4_000, 77)], [])
+    found.note("c", 3, [(5_000, 78), (6_000, 79)], [])
+    found.settle(LATER_MS)
+    assert (found.pairs(), found.dropped) == ([("a", "b")], 2)
