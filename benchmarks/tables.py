@@ -78,6 +78,7 @@ def _scenarios(*, quick: bool) -> list[str]:
 def _write(results: Results, arguments: Any, scenarios: list[str]) -> None:
     command = "python -m benchmarks.tables" + (" --quick" if arguments.quick else "") + f" --seeds {arguments.seeds}"
     command += "".join(f" --scenario {scenario}" for scenario in arguments.scenario or ())
+    command += "".join(f" --detector {name}" for name in arguments.detector or ())
     command += f" --texts DIR --out {arguments.out}" if arguments.texts else ""
     folder = arguments.out.parent / "pictures"
     folder.mkdir(parents=True, exist_ok=True)

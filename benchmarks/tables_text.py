@@ -24,7 +24,7 @@ _PICTURES: Final = {
 _HEAD: Final = """# Results: every detector on the same events
 
 Made by `{command}`.
-No figure in this file is written by hand, the sentences on who is better included. Cells are the median over {seeds} seed(s), in brackets the smallest and the largest. All traffic is simulated (docs/simulator.md), or
+No figure in this file is written by hand, the sentences on who is better included. Cells are the median over at most {seeds} seed(s), each scenario says which, in brackets the smallest and the largest. All traffic is simulated (docs/simulator.md), or
 semi-synthetic where real prompts are used: such figures rank methods and bound what is possible, they are no field rates.
 
 - **Found** is the share of attackers above the score that so many honest accounts exceed, nobody being refused. With n
