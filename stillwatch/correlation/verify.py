@@ -123,7 +123,9 @@ def examine_group(
     e_beside = {one.name: e_from_p(one.p_value) for one in beside}
     told = (e_conduct + sum(e_beside.values()) + TESTS - len(e_beside)) / (1 + TESTS)
     both = min(e_from_p(p_support), MAX_SUPPORT_E) * told if p_support <= _SUPPORT else 0.0
-    blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME
+    # Batch jobs of companies send much from their first hour on; somebody stands behind them and can be asked.
+    of_nobody = float(table.belongs_to_an_organisation()[slots].mean()) < 0.5
+    blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME and of_nobody
     alone = min(max(e_conduct if blunt else 0.0, e_beside.get(HANDOFF, 0.0)) / 2, MAX_ALONE_E)
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:

@@ -80,6 +80,17 @@ def test_extreme_volume_alone_can_throttle_and_never_revoke(seed: int) -> None:
         assert THROTTLES < found.e_value < MAX_ALONE_E
 
 
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_the_same_volume_of_verified_companies_alone_is_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    loud = over(conducted(rng, too_alike_to_be_void(rng), shift=6.0), days=0.02)
+    jobs = [replace(one, organisation=f"company-{n}", verification="business") for n, one in enumerate(loud)]
+    found = a_world(honest(rng), jobs).examined("z")
+    assert found.conduct is not None
+    assert found.conduct.volume > 3.5
+    assert found.e_value == found.supported < THROTTLES
+
+
 def test_the_same_conduct_at_peoples_volume_alone_is_nothing() -> None:
     rng = np.random.default_rng(1)
     loud = over(conducted(rng, strangers(rng, 30), shift=6.0), days=10)
