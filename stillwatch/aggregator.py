@@ -47,7 +47,7 @@ class AggregatorCore:
         self._settings = settings
         self._links = LinkageIndex(settings.max_group_accounts)
         self.table = AccountTable(settings.max_accounts, self._links)
-        self._handoffs = Handoffs()
+        self._handoffs = Handoffs(settings.era_days)
         self._normality = Normality(self.table, self._links, settings)
         self._known = KnownCampaigns(self.table, settings.max_campaigns)
         self._docket = Docket(settings.false_discovery_level)

@@ -198,7 +198,7 @@ class PartitionCore:
             self.counts["merged_cuts"] += 1  # it stays to be said, at the next tick
             return
         states = (self._accounts.get(account) for account in sorted(ledger.changed))
-        summaries = [summarise(state, self.partition, state.evidence) for state in states if state is not None]
+        summaries = [summarise(state, self.partition) for state in states if state is not None]
         alerts = [ledger.alerts[account] for account in sorted(ledger.alerts)]
         self._cuts.append(Cut(ledger.open_unix_nano, summaries, alerts))
         ledger.changed, ledger.alerts = set(), {}

@@ -53,7 +53,7 @@ class AccountSummary:
     models: tuple[tuple[int, int], ...] = ()  # (hash of a model's name, first use in unix s), the latest few
 
 
-def summarise(state: AccountState, partition: int, evidence: float | None = None) -> AccountSummary:
+def summarise(state: AccountState, partition: int) -> AccountSummary:
     return AccountSummary(
         account=state.account,
         partition=partition,
@@ -75,7 +75,7 @@ def summarise(state: AccountState, partition: int, evidence: float | None = None
         ),
         window_from_unix_nano=state.window_from_unix_nano,
         created_unix=state.created_unix,
-        evidence=evidence,
+        evidence=state.evidence,
         begun=tuple(state.begun),
         failed=tuple(state.failed),
         failures=state.profile.errors,
@@ -92,7 +92,7 @@ class Report:
     traceparents: list[str]
 
 
-_ROW = attrgetter(*(field.name for field in fields(AccountSummary)))  # `astuple` copies, which takes ten times as long
+_ROW = attrgetter(*(field.name for field in fields(AccountSummary)))  # `astuple` copies every value
 
 
 def encode_report(report: Report) -> bytes:

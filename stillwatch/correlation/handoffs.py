@@ -24,7 +24,7 @@ _MAX_CUSTOMERS: Final = 4
 # Bounds. At 10,000 requests a second some 1.5 million calls are looked at; 28.8 million requests had some 130,000 hand-offs.
 _MAX_CALLS: Final = 2_000_000
 _MAX_HANDOFFS: Final = 200_000
-_ERA_MS: Final = 14 * 86_400_000
+_DAY_MS: Final = 86_400_000
 
 Pair = tuple[str, str]
 
@@ -41,7 +41,9 @@ class Handoffs:
     ([('a', 'b0'), ('a', 'b1'), ('a', 'b2')], 3, 0)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, era_days: int = 14) -> None:
+        """``era_days``: hand-offs of the running era and the one before it count, as all that is known of accounts."""
+        self._era_ms = era_days * _DAY_MS
         self._begun: dict[int, dict[tuple[int, str], int]] = {}  # by hash: (ms, account) -> customer
         self._failed: dict[tuple[int, str, int], int] = {}  # (ms, account, hash) -> customer
         self._calls = 0
@@ -83,7 +85,7 @@ class Handoffs:
     def _look_at(self, at_ms: int, account: str, of: int, customer: int) -> None:
         same = self._begun.get(of, {})
         others = sorted((ms, name) for (ms, name), whose in same.items() if whose != customer)
-        counted = self._counted.setdefault(at_ms // _ERA_MS, [0, 0])
+        counted = self._counted.setdefault(at_ms // self._era_ms, [0, 0])
         counted[0] += 1
         if len({*same.values(), customer}) > _MAX_CUSTOMERS:
             return
@@ -108,9 +110,9 @@ class Handoffs:
                 self._begun[of] = kept
             else:
                 del self._begun[of]
-        eras = (now_ms // _ERA_MS - 1, now_ms // _ERA_MS)
+        eras = (now_ms // self._era_ms - 1, now_ms // self._era_ms)
         self._counted = {era: counted for era, counted in self._counted.items() if era in eras}
-        self._pairs = {pair: seen for pair, seen in self._pairs.items() if seen[1] // _ERA_MS in eras}
+        self._pairs = {pair: seen for pair, seen in self._pairs.items() if seen[1] // self._era_ms in eras}
         over = len(self._pairs) - _MAX_HANDOFFS
         if over > 0:
             self.dropped += over
