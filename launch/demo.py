@@ -59,12 +59,13 @@ def run_demo(scenario_file: str, seconds: float, linger: bool) -> int:
         with cluster(settings) as running:
             page = f"{running.http_url}/#key={key}"
             announce(_DATA, Address(running.http_url, key, running.nats_url, os.getpid()))
-            console.print(f"Up. Operator page while this runs: [link={page}]{page}[/link]\n")
+            # In one line however narrow the terminal: an address that is broken in two opens nothing.
+            console.print(f"Up. Operator page while this runs: [link={page}]{page}[/link]\n", soft_wrap=True)
             try:
                 result = asyncio.run(_play(running, events, kinds, seconds, key, console))
                 console.print(summary(result))
                 if linger:
-                    console.print(f"\nStill running: {page}\nCtrl-C stops everything.")
+                    console.print(f"\nStill running: {page}\nCtrl-C stops everything.", soft_wrap=True)
                     wait_for_stop()
             finally:
                 withdraw(_DATA)

@@ -5,9 +5,8 @@ groups that were chosen in the same way are what it is read against, and the fig
 sets an account apart from the population all of the group have in common, against what each has alone. It moves with how
 broad the accounts are, so narrow groups (one language, one assignment) neither teach nor are tested.
 
-That alone proves nothing: with half of cover, all 200 accounts of one pool, handed over by an oracle, come out at p = .002 to
-.02 after a week, and a group of honest people on development seeds at .01 (`python -m benchmarks.mixtures`): the broadest people
-of one market have as much in common. So its evidence is capped, and lets conduct and hand-offs speak, which did not choose the group. A
+That alone proves nothing: with half of cover, all 200 accounts of one pool, handed over by an oracle, come out at p = .01
+after a week (`python -m benchmarks.mixtures`): the broadest people of one market have nearly as much in common. So its evidence is capped, and lets conduct and hand-offs speak, which did not choose the group. A
 relay can be found this way; strangers who keep a person's hours are proposed, and are not found within a week.
 """
 

@@ -5,8 +5,8 @@ same pool. Nearness is the likelihood ratio of the pool against a person, by one
 adds to it no more than it hides: what counts is the floor that the pool leaves in all its topics. It proposes only; the
 broadest honest people are as near as that, and topics, conduct and signals decide (``attribution``).
 
-No pair of accounts is compared: one pass over the accounts for each campaign, at most once an hour of event time, some 8 µs
-an account (`python -m benchmarks.mixtures`), so 8 s an hour for a million. What is kept are the names of the nearest, some
+No pair of accounts is compared: one pass over the accounts for each campaign, at most once an hour of event time, some 3 µs
+an account (`python -m benchmarks.mixtures`), so 3 s an hour for a million. What is kept are the names of the nearest, some
 for each known member.
 """
 
