@@ -237,6 +237,17 @@ class AccountTable:
         """Failed calls of these accounts together."""
         return int(self._failures[slots].sum())
 
+    def failed_and_begun(self) -> tuple[Slots, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(hashes of customers, their failed calls, conversations that they began)."""
+        used = self._all_by_name()
+        units, at = np.unique(self._unit[used], return_inverse=True)
+        count = len(units)
+        return (
+            units,
+            np.bincount(at, self._failures[used], minlength=count),
+            np.bincount(at, self._conversations[used], minlength=count),
+        )
+
     def unit_hashes(self, slots: Slots) -> Slots:
         return self._unit[slots]
 
