@@ -62,6 +62,7 @@ class Normality:
         self._table, self._links, self._settings = table, links, settings
         # Conversations then, and F: of all its accounts, and of those who behave alike.
         self._measured: dict[Key, tuple[int, Heterogeneity | None, Heterogeneity | None]] = {}
+        self._formed: tuple[bytes, list[Group]] = (b"", [])  # by the accounts last asked about
 
     def now(self, campaigners: Collection[int], handoffs: HandoffGraph, now_unix_nano: int) -> Moment | None:
         """``campaigners``: slots of accounts of known campaigns. ``None`` with too few honest accounts to say anything."""
@@ -70,6 +71,7 @@ class Normality:
         honest = known[~table.among(known, np.fromiter(campaigners, dtype=np.int64, count=len(campaigners)))]
         if len(honest) < self._settings.min_null_accounts:
             return None
+        self._formed = (b"", [])  # what accounts share may have changed since the last evaluation
         population = Population.of(table, honest)
         if population is None:
             return None
@@ -90,7 +92,13 @@ class Normality:
 
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that
-        are tied to each other; in a fixed order."""
+        are tied to each other; in a fixed order. Asked twice in one evaluation, which mostly means the same accounts."""
+        asked = eligible.tobytes()
+        if not asked or asked != self._formed[0]:
+            self._formed = asked, self._groups(eligible)
+        return list(self._formed[1])
+
+    def _groups(self, eligible: Slots) -> list[Group]:
         fewest = self._settings.min_group_accounts
         keys, has = self._links.among(eligible, fewest, max(MAX_SHARE * len(self._table), fewest))
         members = eligible[has.indices]

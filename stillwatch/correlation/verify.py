@@ -193,7 +193,7 @@ def _against_honest_sets(
         out = replace(out, e_value=weights.mean(0.0, both, alone), supported=weights.mean(0.0, both, 0.0), void=why)
         if out.e_value < _STRONG:
             return out
-    f = [found.f for one in sets if (found := heterogeneity(table.counts_of_units(one))) is not None]
+    f = honest.f_of(sets, table)
     return replace(out, normal_f=(float(np.quantile(f, 0.05)), float(np.quantile(f, 0.95)))) if f else out
 
 
