@@ -143,8 +143,9 @@ class AggregatorCore:
         if key[0] == MIXTURE:
             found = examine_mixture(self.table, slots, self._ordinary_mixtures, moment, beside)
         else:
-            found = examine_group(self.table, slots, self.table.kin(slots), moment, beside, self._settings)
-        return self._docket.weigh(key, found.e_value if found is not None else None), found
+            kin, by_handoffs = self.table.kin(slots), key[0] == HANDOFF
+            found = examine_group(self.table, slots, kin, moment, beside, self._settings, by_handoffs=by_handoffs)
+        return self._docket.weigh(key, found.e_value if found is not None else None, len(slots)), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
         accounts = self.table.names(found.kept)

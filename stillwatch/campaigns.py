@@ -21,6 +21,7 @@ from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_ALONE_E, MAX_RELATIV
 from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
 from stillwatch.life import History, State, noted, state_at
 from stillwatch.signature import Signature
+from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign, Member, Signal
 
 MAX_KEYS: Final = 64
@@ -151,16 +152,17 @@ def describe(campaign: OpenCampaign, table: AccountTable, demand: Vector, now: i
     """``demand``: what honest people ask about, shares by topic cell."""
     before = campaign.described
     published = {member.account: member for member in before.members} if before is not None else {}
+    known = {one.account: found for one in campaign.members if (found := table.figures_of(one.account)) is not None}
     listed = []
     for one in campaign.members:
-        member = _member(one, table, published)
+        member = _member(one, known.get(one.account), published)
         if member is not None:
             listed.append(member)
     probable = [member for member in listed if member.confidence >= PROBABLE]
     requests = sum(member.requests for member in probable)
-    last_sent = [found.last_seen_unix_nano for member in probable if (found := table.summary_of(member.account))]
+    last_sent = [known[member.account].last_seen_unix_nano for member in probable if member.account in known]
     campaign.live(max(last_sent, default=None), now)
-    extraction = _extraction(campaign, table, demand, now, probable, published)
+    extraction = _extraction(campaign, table, demand, now, probable, known, published)
     return Campaign(
         id=campaign.id,
         detected_at_unix_nano=campaign.detected_at_unix_nano,
@@ -182,8 +184,7 @@ def describe(campaign: OpenCampaign, table: AccountTable, demand: Vector, now: i
     )
 
 
-def _member(one: ListedMember, table: AccountTable, published: Mapping[str, Member]) -> Member | None:
-    summary = table.summary_of(one.account)
+def _member(one: ListedMember, summary: AccountSummary | None, published: Mapping[str, Member]) -> Member | None:
     if summary is None:  # evicted, or not told again yet after a start: as it was last published
         return published.get(one.account)
     return Member(summary.account, one.confidence, summary.events, summary.tokens, summary.organisation)
@@ -191,13 +192,13 @@ def _member(one: ListedMember, table: AccountTable, published: Mapping[str, Memb
 
 def _extraction(
     campaign: OpenCampaign, table: AccountTable, demand: Vector, now: int, probable: list[Member],
-    published: Mapping[str, Member],
+    known: Mapping[str, AccountSummary], published: Mapping[str, Member],
 ) -> Extraction:  # fmt: skip
     before = campaign.described.extraction if campaign.described is not None else None
     if campaign.state == "asleep" and before is not None:
         return before.silent(now)
-    summaries = [found for member in probable if (found := table.summary_of(member.account)) is not None]
-    gone = [member for member in probable if table.slot(member.account) is None]
+    summaries = [known[member.account] for member in probable if member.account in known]
+    gone = [member for member in probable if member.account not in known]
     slots = np.array([table.slot(summary.account) for summary in summaries], dtype=np.int64)
     pool = table.counts(slots).sum(axis=0)
     if campaign.signature is not None:  # what accounts asked that are forgotten by now

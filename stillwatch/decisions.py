@@ -40,7 +40,7 @@ class Decider:
         for absorbed in campaign.absorbed:  # what a person has lifted under its name is not put back under this one
             for account, action in self._acted.pop(absorbed, {}).items():
                 self._strongest(campaign.id, account, action)
-        summaries = [found for member in campaign.members if (found := table.summary_of(member.account)) is not None]
+        summaries = [found for member in campaign.members if (found := table.figures_of(member.account)) is not None]
         verification = {s.account: s.verification for s in summaries if s.verification is not None}
         # Of members that are only remembered nobody knows who stands behind them, and they send nothing.
         known = {summary.account for summary in summaries}

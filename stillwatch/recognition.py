@@ -53,12 +53,9 @@ def _follow(campaign: OpenCampaign, table: AccountTable, links: LinkageIndex) ->
     """Values lead to more members where most of their accounts are the campaign's already; what people copy from an example
     where nearly all are. After some generations of replacements half of those with a popular SDK's defaults can be the
     campaign's, and the other half are its bystanders."""
-    mine = set(map(int, table.slots(campaign.core | campaign.sure)))
-    values = {key for slot in mine for key in table.links(slot)}
-    for key in sorted(values):
-        sharing = links.sharing(key)
+    for key, mine, sharing in links.held_by(table.slots(campaign.core | campaign.sure)):
         most = _MOST if key[0] in IDENTITIES else _NEARLY_ALL
-        if len(sharing & mine) >= max(_FOLLOWED, most * len(sharing)):
+        if mine >= max(_FOLLOWED, most * sharing) and links.is_shared(key):
             campaign.follow(key)
 
 

@@ -142,7 +142,7 @@ def members_of(
         index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
     sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
-    twice = table.among(slots, handed) | _tied_twice(slots, core_slots, table)
+    twice = table.among(slots, handed) | _tied_twice(slots, core_slots, links)
     sure_enough = np.where(twice, sure_enough, np.minimum(sure_enough, ONE_LINK_SAYS))
     listed = [
         ListedMember(table.name(int(slot)), round(float(sure), 4))
@@ -152,13 +152,12 @@ def members_of(
     return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
 
 
-def _tied_twice(slots: Slots, core_slots: Slots, table: AccountTable) -> npt.NDArray[np.bool_]:
+def _tied_twice(slots: Slots, core_slots: Slots, links: LinkageIndex) -> npt.NDArray[np.bool_]:
     """Who has two different identities in common with accounts of the core."""
-    of_core = Counter(key for slot in core_slots for key in table.links(int(slot)) if key[0] in IDENTITIES)
-    ties = {key for key, count in of_core.items() if count >= _SHARED_BY}
-    return np.array(
-        [len({key[0] for key in ties.intersection(table.links(int(slot)))}) >= 2 for slot in slots], dtype=np.bool_
-    )
+    ties = [key for key, mine, _ in links.held_by(core_slots) if key[0] in IDENTITIES and mine >= _SHARED_BY]
+    tied = links.having(slots, ties)
+    by_view = [tied[:, [key[0] == view for key in ties]].any(axis=1) for view in IDENTITIES]
+    return np.asarray(np.sum(by_view, axis=0) >= 2)
 
 
 def _narrower(by_key: Mapping[Key, set[int]], table: AccountTable, found_unix_nano: int | None) -> list[set[int]]:

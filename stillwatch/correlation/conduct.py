@@ -86,7 +86,8 @@ class Conduct:
             for column, mine in enumerate(figures):
                 known = _known(group[:, column])
                 if len(known) >= 3:
-                    mine.append((float(known.mean()), float(known.var(ddof=1)) / len(known)))
+                    mean, variance = _mean_and_variance(known)
+                    mine.append((mean, variance / len(known)))
         self._nulls = [GroupNull.of(mine, _MIN_BETWEEN) or _UNKNOWN for mine in figures]
 
     def group(self, units: Floats) -> GroupConduct | None:
@@ -98,7 +99,8 @@ class Conduct:
         for column, null in enumerate(self._nulls):
             known = _known(units[:, column])
             if column != VOLUME and len(known) >= 3:
-                mean, sampling = float(known.mean()), max(float(known.var(ddof=1)), 0.5) / len(known)
+                mean, variance = _mean_and_variance(known)
+                sampling = max(variance, 0.5) / len(known)
                 p_value = null.mirrored().p_value(-mean, sampling, len(known))
                 name = STATISTICS[column] if column < self.z.shape[1] else "together"
                 found.append((p_value, name, mean, null.interval(sampling), len(known)))
@@ -156,6 +158,14 @@ class Conduct:
 
 def _known(scores: Floats) -> Floats:
     return scores[np.isfinite(scores)]
+
+
+def _mean_and_variance(known: Floats) -> tuple[float, float]:
+    """To the bit what ``mean()`` and ``var(ddof=1)`` give, in a third of the time on short rows."""
+    mean = np.add.reduce(known) / len(known)
+    apart = known - mean
+    apart *= apart
+    return float(mean), float(np.add.reduce(apart) / (len(known) - 1))
 
 
 def _standard_scores(values: Values, volumes: npt.NDArray[np.int64], honest: Slots) -> Values:

@@ -45,7 +45,9 @@ def fitted(core: Witnesses, outside: Witnesses) -> Callable[[Witnesses], Vector]
         p = expit(design @ fit)
         gradient = design.T @ (weight * (is_core - p)) - _RIDGE * fit
         curvature = (design * (weight * p * (1 - p))[:, None]).T @ design + _RIDGE * np.eye(len(fit))
-        fit = fit + np.linalg.solve(curvature, gradient)
+        before, fit = fit, fit + np.linalg.solve(curvature, gradient)
+        if (fit == before).all():  # every further step would be the same
+            break
     slopes = np.maximum(fit[1:], 0.0)
     return lambda witnesses: np.asarray(fit[0] + _scaled(witnesses) @ slopes)
 

@@ -25,6 +25,11 @@ _VIEW_WEIGHT: Final = {
     BLOCK: 3.0, HANDOFF: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
     MIXTURE: 0.25,
 }  # fmt: skip
+# Who shares a value is half bystanders, and of few accounts not enough is known in weeks: small groups weigh less. Blocks and
+# what hand-offs connect have hardly any bystanders.
+_PURE: Final = (BLOCK, HANDOFF)
+_LARGE: Final = 20
+_LEAST: Final = 0.2
 # What an indicator that a group is like lends to its test. Between other views there is a factor of twelve.
 _LENT_WEIGHT: Final = 10.0
 # Indicators come from outside. Together they may add half of what all other tests weigh, and six groups in any case: however
@@ -117,11 +122,14 @@ class Docket:
         self._strong, self._found = self._within(self._strong), self._within(self._found)
         self._weights, self._lent = self._recent(self._weights), self._recent(self._lent)
 
-    def weigh(self, key: Key, e_value: float | None) -> float:
-        """One more test; its weighted e-value, 0 where there was too little to test."""
+    def weigh(self, key: Key, e_value: float | None, accounts: int = _LARGE) -> float:
+        """One more test, of a group of so many; its weighted e-value, 0 where there was too little to test."""
         self.tests += 1
-        self._weights[self._era] = self._weights.get(self._era, 0.0) + _weight(key)
-        return _weight(key) * (e_value or 0.0)
+        weight = _weight(key)
+        if key[0] not in _PURE:
+            weight *= min(max(accounts / _LARGE, _LEAST), 1.0)
+        self._weights[self._era] = self._weights.get(self._era, 0.0) + weight
+        return weight * (e_value or 0.0)
 
     def may_lend(self) -> bool:
         return self.lent + _LENT_WEIGHT <= max(_MAX_LENT_SHARE * (self.weight - self.lent), _ALWAYS_LENT)

@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 
 from stillwatch.correlation.finding import Finding
-from stillwatch.correlation.group_null import GroupNull
+from stillwatch.correlation.group_null import GroupNull, median
 from stillwatch.correlation.table import AccountTable, Slots
 
 MIN_UNITS: Final = 10  # the half of fewer is five or six values, which are equal by chance now and then
@@ -64,7 +64,7 @@ def spread(table: AccountTable, slots: Slots, now_unix_nano: int) -> Spread | No
     lengths = logs[half - 1 :] - logs[: units - half + 1]
     at = int(np.argmin(lengths))
     inside = slice(at, at + half)
-    chance = 1 / math.sqrt(float(np.median(conversations[known][order][inside])))
+    chance = 1 / math.sqrt(median(conversations[known][order][inside]))
     sd = max(float(lengths[at]) / _HALF, chance)
     return Spread(
         math.log(sd) + _SHORT[0] * units ** -_SHORT[1], _VARIANCE / units * (1 + 2 / units), units, half,

@@ -44,7 +44,7 @@ class GroupNull:
         if len(figures) < MIN_GROUPS:
             return None
         values, sampling = np.array(figures, dtype=np.float64).T
-        centre = float(np.median(values))
+        centre = median(values)
         return cls(centre, max(_between(np.abs(values - centre), sampling), min_between), len(figures))
 
     def mirrored(self) -> GroupNull:
@@ -69,11 +69,24 @@ class GroupNull:
         return self.centre - 1.645 * error, self.centre + 1.645 * error
 
 
+def median(values: npt.NDArray[np.float64]) -> float:
+    """Of a row of finite numbers, as ``np.median`` has it: that spends most of its time on checks of short rows.
+
+    >>> median(np.array([3.0, 1.0, 2.0])), median(np.array([4.0, 1.0, 2.0, 3.0]))
+    (2.0, 2.5)
+    """
+    half = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, half)[half])
+    ordered = np.partition(values, (half - 1, half))
+    return float((ordered[half - 1] + ordered[half]) / 2)
+
+
 def _between(distances: npt.NDArray[np.float64], sampling: npt.NDArray[np.float64]) -> float:
     """The standard deviation beside sampling with which the median standardised distance is that of a normal law."""
 
     def median_at(between: float) -> float:
-        return float(np.median(distances / np.sqrt(np.maximum(sampling + between**2, 1e-24))))
+        return median(distances / np.sqrt(np.maximum(sampling + between**2, 1e-24)))
 
     low, high = 0.0, float(distances.max()) / _QUARTILE
     if median_at(low) <= _QUARTILE:

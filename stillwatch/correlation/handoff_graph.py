@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.special import pdtrc
 
+from stillwatch.correlation.chance_component import ChanceComponents
 from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.handoffs import Handoffs, Pair
 from stillwatch.correlation.linkage import Key
@@ -26,13 +27,18 @@ _MAX_WORTH: Final = 7.0  # nats: 1 in 1,000; a hand-off does not decide against 
 
 
 class HandoffGraph:
-    """Accounts are slots of the table; those that were evicted are left out, and what connects only two or three customers."""
+    """Accounts are slots of the table; those that were evicted are left out, so are what connects only two or three
+    customers, and the busiest customers (``chance_component``)."""
 
     def __init__(self, handoffs: Handoffs, table: AccountTable) -> None:
         found = [(pair, table.slot(pair[0]), table.slot(pair[1])) for pair in handoffs.pairs()]
         known = [(pair, one, other) for pair, one, other in found if one is not None and other is not None]
         ends: Slots = np.array([[one, other] for _, one, other in known], dtype=np.int64).reshape(-1, 2)
         self._table = table
+        units, *counted = table.failed_and_begun()
+        self._chance = ChanceComponents(*counted, handoffs.backwards)
+        quiet = ~np.isin(table.unit_hashes(ends), units[self._chance.busy]).any(axis=1)
+        ends, known = ends[quiet], [one for one, kept in zip(known, quiet, strict=True) if kept]
         label, customers = _connected(ends, table)
         counts = customers[label] >= _FEWEST_CUSTOMERS
         self.ends: Slots = ends[counts]
@@ -63,18 +69,23 @@ class HandoffGraph:
         return list(out.values())
 
     def finding(self, slots: Slots, *, proposed_here: bool) -> Finding | None:
-        """Of hand-offs among these accounts: as many by chance, Poisson. A group that hand-offs have proposed may be all that
-        chance ever made, so all of it is expected there. ``None`` with fewer than three."""
+        """Of hand-offs among these accounts: as many by chance, Poisson. A group that hand-offs have proposed may be the largest
+        that chance ever made anywhere (``chance_component``). ``None`` with fewer than three."""
         count = int(self.touching(slots).all(axis=1).sum())
         if count < _FEWEST:
             return None
-        expected = self._by_chance if proposed_here else self._expected(slots)
-        p_value = float(pdtrc(count - 1, expected))
+        expected = self._expected(slots)
+        if proposed_here:
+            p_value = self._chance.p_value(len(np.unique(self._table.unit_hashes(slots))), count)
+            return self._said(count, self._by_chance, p_value, " on the whole platform, anywhere")
+        return self._said(count, expected, float(pdtrc(count - 1, expected)), "")
+
+    def _said(self, count: int, expected: float, p_value: float, where: str) -> Finding:
         return Finding(
             HANDOFF, float(count), (0.0, _most(expected)), p_value,
             f"between {count} pairs of these accounts, of different customers, a call that failed on one began again on the "
             "other within a minute, word for word, as relays do when an account is limited; chance explains "
-            f"{expected:.1f} (p = {p_value:.1e})",
+            f"{expected:.1f}{where} (p = {p_value:.1e})",
         )  # fmt: skip
 
     def partners(self, core: Slots) -> tuple[Slots, float]:

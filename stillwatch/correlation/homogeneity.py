@@ -70,8 +70,15 @@ class Shares:
 
     def only(self, kept: npt.NDArray[np.bool_]) -> Shares:
         """Of the rows of the counts that are ``kept``."""
-        rows = kept[self.told]
-        return Shares(self.told[kept], self.within[rows], self.weight[rows], self.mix[rows], self.squares[rows])
+        return self._rows(self.told[kept], kept[self.told])
+
+    def at(self, places: npt.NDArray[np.int64]) -> Shares:
+        """Of these rows of the counts, rising."""
+        told = self.told[places]
+        return self._rows(told, (np.cumsum(self.told) - 1)[places[told]])
+
+    def _rows(self, told: npt.NDArray[np.bool_], rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Shares:
+        return Shares(told, self.within[rows], self.weight[rows], self.mix[rows], self.squares[rows])
 
 
 def heterogeneity_of(shares: Shares) -> Heterogeneity | None:

@@ -12,7 +12,7 @@ accounts alone: not of the order in which they came, and a value that was too co
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -109,6 +109,30 @@ class LinkageIndex:
         key = self._keys[number]
         assert key is not None
         return key
+
+    def held_by(self, slots: Slots) -> list[tuple[Key, int, int]]:
+        """The values that any of these accounts has, in their order, with how many of them have it and how many of all."""
+        found, count = np.unique(self._numbers(slots)[0], return_counts=True)
+        held = zip(map(self._key, found.tolist()), count.tolist(), found.tolist(), strict=True)
+        return sorted((key, mine, self._accounts[number]) for key, mine, number in held)
+
+    def having(self, slots: Slots, keys: Sequence[Key]) -> npt.NDArray[np.bool_]:
+        """Which of the accounts (rows) have which of the values (columns)."""
+        column = np.full(len(self._keys), -1)
+        column[[self._number[key] for key in keys if key in self._number]] = [
+            at for at, key in enumerate(keys) if key in self._number
+        ]
+        numbers, row = self._numbers(slots)
+        at = column[numbers]
+        out = np.zeros((len(slots), len(keys)), dtype=np.bool_)
+        out[row[at >= 0], at[at >= 0]] = True
+        return out
+
+    def _numbers(self, slots: Slots) -> tuple[npt.NDArray[np.int32], Slots]:
+        """(numbers of the values of these accounts, one after the other; the place of the account that each belongs to)."""
+        values = [self._values[slot] for slot in slots.tolist()]
+        row = np.repeat(np.arange(len(values)), [len(one) // array(_ID).itemsize for one in values])
+        return np.frombuffer(b"".join(values), dtype=np.int32), row
 
     # -- who shares what ---------------------------------------------------------------------------------------------
 

@@ -113,7 +113,9 @@ def prior_log_odds(log_ratio: Vector) -> float:
     share = 0.5
     for _ in range(_ROUNDS):
         posterior = expit(log_ratio + np.log(share / (1 - share)))
-        share = float((posterior.sum() + 1) / (len(log_ratio) + 4))
+        before, share = share, float((posterior.sum() + 1) / (len(log_ratio) + 4))
+        if share == before:  # every further round would be the same
+            break
     return float(min(np.log(share / (1 - share)), _MAX_PRIOR))
 
 

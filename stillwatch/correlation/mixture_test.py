@@ -34,7 +34,7 @@ from stillwatch.correlation.verify import (
     MAX_SUPPORT_E,
     SMALLEST_HONEST_F,
     GroupTest,
-    behaving_alike,
+    core_of,
 )  # fmt: skip
 
 # Honest groups' log ratios differ by at least this much, however few groups there are to learn it from.
@@ -122,4 +122,4 @@ def _core(table: AccountTable, slots: Slots, moment: Moment) -> Slots:
     group are bystanders, and nothing but conduct tells them apart."""
     own = np.nan_to_num(moment.conduct.scores[slots, -1], nan=-1.0)
     core = slots[own >= max(float(own.mean()), 0.5)]
-    return core if len(core) >= 3 else behaving_alike(table, slots, moment)
+    return core if len(core) >= 3 else core_of(table, slots, moment)

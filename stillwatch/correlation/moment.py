@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from stillwatch.correlation.behaving import behaving_alike
 from stillwatch.correlation.beside_content import BesideContent
 from stillwatch.correlation.blocks import blocks
 from stillwatch.correlation.conduct import Conduct
@@ -44,11 +45,12 @@ GROWTH: Final = 1.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """``content``: F of honest groups, ``None`` before enough were seen."""
+    """``content``: F of honest groups, ``None`` before enough were seen; ``behaving``: of those among them who behave alike."""
 
     population: Population
     conduct: Conduct
     content: GroupNull | None
+    behaving: GroupNull | None
     beside: BesideContent
     now_unix_nano: int
 
@@ -58,7 +60,9 @@ class Normality:
 
     def __init__(self, table: AccountTable, links: LinkageIndex, settings: DetectionSettings) -> None:
         self._table, self._links, self._settings = table, links, settings
-        self._measured: dict[Key, tuple[int, Heterogeneity | None]] = {}  # conversations then, and F
+        # Conversations then, and F: of all its accounts, and of those who behave alike.
+        self._measured: dict[Key, tuple[int, Heterogeneity | None, Heterogeneity | None]] = {}
+        self._formed: tuple[bytes, list[Group]] = (b"", [])  # by the accounts last asked about
 
     def now(self, campaigners: Collection[int], handoffs: HandoffGraph, now_unix_nano: int) -> Moment | None:
         """``campaigners``: slots of accounts of known campaigns. ``None`` with too few honest accounts to say anything."""
@@ -67,6 +71,7 @@ class Normality:
         honest = known[~table.among(known, np.fromiter(campaigners, dtype=np.int64, count=len(campaigners)))]
         if len(honest) < self._settings.min_null_accounts:
             return None
+        self._formed = (b"", [])  # what accounts share may have changed since the last evaluation
         population = Population.of(table, honest)
         if population is None:
             return None
@@ -76,17 +81,24 @@ class Normality:
         groups = self._teaching(self.groups(honest))
         units = [table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups]
         conduct.learn(units)
-        beside = BesideContent(table, handoffs, honest, compared, [slots for _, slots in groups], now_unix_nano)
+        beside = BesideContent(table, handoffs, honest, compared, [slots for _, slots in groups], conduct, now_unix_nano)
         ordinary = [
             group
             for group, scores in zip(groups, units, strict=True)
             if (found := conduct.group(scores)) is None or found.p_value > _SUSPECT
         ]
-        return Moment(population, conduct, self._content(ordinary, population), beside, now_unix_nano)
+        content, behaving = self._content(ordinary, population, conduct, handoffs.accounts)
+        return Moment(population, conduct, content, behaving, beside, now_unix_nano)
 
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that
-        are tied to each other; in a fixed order."""
+        are tied to each other; in a fixed order. Asked twice in one evaluation, which mostly means the same accounts."""
+        asked = eligible.tobytes()
+        if not asked or asked != self._formed[0]:
+            self._formed = asked, self._groups(eligible)
+        return list(self._formed[1])
+
+    def _groups(self, eligible: Slots) -> list[Group]:
         fewest = self._settings.min_group_accounts
         keys, has = self._links.among(eligible, fewest, max(MAX_SHARE * len(self._table), fewest))
         members = eligible[has.indices]
@@ -105,21 +117,29 @@ class Normality:
         drawn = set(sorted(of, key=lambda lowest: _draw(self._settings.seed, lowest))[:MAX_TEACHING])
         return [group for lowest, group in of.items() if lowest in drawn]
 
-    def _content(self, groups: list[Group], population: Population) -> GroupNull | None:
+    def _content(
+        self, groups: list[Group], population: Population, conduct: Conduct, handed: Slots
+    ) -> tuple[GroupNull | None, GroupNull | None]:
+        """How honest groups differ in content: as they are, and those of their accounts who behave alike."""
         before, self._measured = self._measured, {}
-        figures = []
+        whole, picked = [], []
         for key, slots in groups:
             conversations = int(self._table.conversations(slots).sum())
-            measured_at, found = before.get(key, (0, None))
+            measured_at, found, alike = before.get(key, (0, None, None))
             # Fewer than then: members have become known as a campaign's, or an era has ended. What it was counts no longer.
             if not measured_at or not measured_at <= conversations < GROWTH * measured_at:
                 measured_at, found = conversations, heterogeneity(self._table.counts_of_units(slots))
-            self._measured[key] = measured_at, found
-            if found is None or found.accounts < self._settings.min_group_accounts:
-                continue
-            if found.same_topic * population.effective_topics * MIN_RELATIVE_BREADTH <= 1:
-                figures.append((found.f, found.standard_error**2))
-        return GroupNull.of(figures)
+                behaving = behaving_alike(self._table, slots, conduct, handed)
+                alike = heterogeneity(self._table.counts_of_units(behaving)) if behaving is not None else None
+            self._measured[key] = measured_at, found, alike
+            for one, figures in ((found, whole), (alike, picked)):
+                if one is not None and self._teaches(one, population):
+                    figures.append((one.f, one.standard_error**2))
+        return GroupNull.of(whole), GroupNull.of(picked)
+
+    def _teaches(self, found: Heterogeneity, population: Population) -> bool:
+        enough = found.accounts >= self._settings.min_group_accounts
+        return enough and found.same_topic * population.effective_topics * MIN_RELATIVE_BREADTH <= 1
 
 
 def _draw(seed: int, lowest: tuple[int, int]) -> bytes:

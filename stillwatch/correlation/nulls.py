@@ -7,13 +7,14 @@ honest accounts look more alike than they are, so the test errs towards silence.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
+from stillwatch.correlation.homogeneity import Heterogeneity, Shares, heterogeneity, heterogeneity_of
 from stillwatch.correlation.table import AccountTable
 from stillwatch.fingerprint import CELLS
 
@@ -83,6 +84,20 @@ class Honest:
         rng = np.random.default_rng([seed, size, len(self.accounts)])
         size = min(size, len(self.accounts) // 2)
         return [rng.choice(self.accounts, size=size, replace=False) for _ in range(count)]
+
+    def f_of(self, sets: Sequence[Slots], table: AccountTable) -> list[float]:
+        """F of each of these :meth:`sets`, without those of which too little is known. Where every account is a unit of its
+        own, what F needs of an account is made once for all sets."""
+        units = table.units(self.accounts)
+        if int(units.max(initial=-1)) + 1 < len(units):
+            found = [heterogeneity(table.counts_of_units(one)) for one in sets]
+        else:
+            in_order = self.accounts[np.argsort(units, kind="stable")]
+            place = np.full(int(in_order.max(initial=-1)) + 1, -1)
+            place[in_order] = np.arange(len(in_order))
+            shares = Shares.of(table.counts(in_order))
+            found = [heterogeneity_of(shares.at(np.sort(place[one]))) for one in sets]
+        return [one.f for one in found if one is not None]
 
 
 def honest_beside(

@@ -32,6 +32,8 @@ MAX_SHARE: Final = 0.2
 _SEVERAL: Final = 3  # accounts: two may be a person's work and private ones
 # A full table makes room for this share of its accounts at once: finding the oldest is a pass over all.
 _ROOM: Final = 1 / 64
+# A group's units are asked for by every test of it. Slots of so many groups at once, with their places 16 MB.
+_MAX_UNITS_KEPT: Final = 1_000_000
 # Up to this share of new names are sorted in one by one.
 _FEW_NEW: Final = 1 / 32
 
@@ -69,6 +71,8 @@ class AccountTable:
         self._by_name: Slots = np.empty(0, dtype=np.int64)
         self._new: list[int] = []  # slots that are not yet among those by name
         self._in_organisation: npt.NDArray[np.bool_] | None = None  # until the next change
+        self._units_of: dict[bytes, Slots] = {}  # of groups of slots, until the next change
+        self._units_kept = 0  # slots in them
         self.evicted = 0
 
     def __len__(self) -> int:
@@ -107,6 +111,7 @@ class AccountTable:
         if belongs != (self._unit[slot], self._verified[slot]):
             self._unit[slot], self._verified[slot] = belongs
             self._in_organisation = None
+            self._forget_units()
         if len(self) > self._max_accounts * (1 + _ROOM):
             self.make_room()
         return True
@@ -159,6 +164,7 @@ class AccountTable:
         self._conversations[slots] = 0
         self._unit[slots], self._verified[slots] = -1 - slots, False  # nobody's kin
         self._in_organisation = None
+        self._forget_units()
         self.evicted += len(slots)
 
     # -- one account -------------------------------------------------------------------------------------------------
@@ -191,6 +197,11 @@ class AccountTable:
         slot = self._slot_of.get(account)
         return None if slot is None else self.summary(slot)
 
+    def figures_of(self, account: str) -> AccountSummary | None:
+        """Its summary without topics and shared values, which are most of the work of unpacking it."""
+        slot = self._slot_of.get(account)
+        return None if slot is None else unpack(account, self._fields[slot], (), b"")
+
     # -- several accounts --------------------------------------------------------------------------------------------
 
     def kin(self, slots: Slots) -> Slots:
@@ -203,7 +214,21 @@ class AccountTable:
 
     def units(self, slots: Slots) -> Slots:
         """For each account the place of its unit, 0, 1, …: an organisation that shards its work over many keys is one."""
-        return np.unique(self._unit[slots], return_inverse=True)[1].astype(np.int64)
+        key = slots.tobytes()
+        found = self._units_of.get(key)
+        if found is None:
+            found = np.unique(self._unit[slots], return_inverse=True)[1].astype(np.int64)
+            found.flags.writeable = False
+            self._units_kept += len(slots)
+            if self._units_kept > _MAX_UNITS_KEPT:
+                self._forget_units()
+                self._units_kept = len(slots)
+            self._units_of[key] = found
+        return found
+
+    def _forget_units(self) -> None:
+        self._units_of.clear()
+        self._units_kept = 0
 
     def evidence(self, slots: Slots) -> npt.NDArray[np.float64]:
         """What the accounts' own signals say, natural log; NaN where their partition has no opinion."""
@@ -237,6 +262,17 @@ class AccountTable:
         """Failed calls of these accounts together."""
         return int(self._failures[slots].sum())
 
+    def failed_and_begun(self) -> tuple[Slots, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(hashes of customers, their failed calls, conversations that they began)."""
+        used = self._all_by_name()
+        units, at = np.unique(self._unit[used], return_inverse=True)
+        count = len(units)
+        return (
+            units,
+            np.bincount(at, self._failures[used], minlength=count),
+            np.bincount(at, self._conversations[used], minlength=count),
+        )
+
     def unit_hashes(self, slots: Slots) -> Slots:
         return self._unit[slots]
 
@@ -252,7 +288,12 @@ class AccountTable:
     def mean_by_unit(self, slots: Slots, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """``values`` of the accounts (one or several each) averaged within organisations; NaN does not count."""
         units, known = self.units(slots), np.isfinite(values)
-        shape = (int(units.max(initial=-1)) + 1, *values.shape[1:])
+        count = int(units.max(initial=-1)) + 1
+        if count == len(slots):  # each stands for itself, as nearly everywhere: nothing to add up, only their order
+            out = np.empty(values.shape)
+            out[units] = np.where(known, values + 0.0, np.nan)  # 0 has one sign, as a sum has
+            return out
+        shape = (count, *values.shape[1:])
         many, total = np.zeros(shape), np.zeros(shape)
         np.add.at(many, units, known)
         np.add.at(total, units, np.where(known, values, 0.0))
@@ -275,8 +316,12 @@ class AccountTable:
         units = self.units(slots)
         count = int(units.max(initial=-1)) + 1
         conversations, days = np.zeros(count), np.ones(count)
-        np.add.at(conversations, units, self._conversations[slots])
-        np.maximum.at(days, units, (now_unix_nano - self._window_from[slots]) / _DAY_NANO)
+        each = (now_unix_nano - self._window_from[slots]) / _DAY_NANO
+        if count == len(slots):  # as in `mean_by_unit`
+            conversations[units], days[units] = self._conversations[slots], np.maximum(each, 1.0)
+        else:
+            np.add.at(conversations, units, self._conversations[slots])
+            np.maximum.at(days, units, each)
         return conversations, days
 
     def first_uses(self, slots: Slots) -> tuple[npt.NDArray[np.uint32], Slots, Slots]:

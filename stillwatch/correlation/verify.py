@@ -27,6 +27,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from stillwatch.correlation.beside_content import TESTS
+from stillwatch.correlation.behaving import behaving_alike
 from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.evidence import e_from_p
 from stillwatch.correlation.finding import Finding
@@ -57,6 +58,9 @@ MAX_ALONE_E: Final = 10_000.0
 BLUNT_VOLUME: Final = 3.5
 # Before honest accounts can be compared with: people's F was .004 and more in all text that was ever looked at here.
 SMALLEST_HONEST_F: Final = 0.004
+# Hand-offs are no honest strangers' habit, and how many chance makes is counted; still they are one kind of evidence. Under a
+# value that several campaigns share they are not evidence of one.
+MAX_HANDED_E: Final = 1_000_000.0
 # Trimming: at most twelve rounds of the worst tenth, which can remove 70 % of a group.
 _TRIM_ROUNDS: Final = 12
 _TRIM_SHARE: Final = 0.1
@@ -65,6 +69,24 @@ _MIN_KEPT: Final = 6
 _TRIMMED_NULLS: Final = 19
 # Evidence at which the costly checks are worth their time: 1 in 20 by Markov's inequality.
 _STRONG: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """Of three kinds of evidence, each of which would do: their weighted mean is evidence however they depend on each other.
+    The weights depend on what has proposed the group, and on nothing that the test looks at."""
+
+    alike: float
+    both: float
+    alone: float
+
+    def mean(self, alike: float, both: float, alone: float) -> float:
+        return self.alike * alike + self.both * both + self.alone * alone
+
+
+# What hand-offs connect has hardly a bystander, and its accounts share what they ask only as far as they do not hide it.
+_OF_VALUES: Final = _Weights(1 / 3, 1 / 3, 1 / 3)
+_OF_HANDOFFS: Final = _Weights(0.1, 0.3, 0.6)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,11 +114,11 @@ class GroupTest:
 
 def examine_group(
     table: AccountTable, slots: Slots, kin: Slots, moment: Moment, beside: tuple[Finding, ...],
-    settings: DetectionSettings, half: int | None = None,
+    settings: DetectionSettings, half: int | None = None, *, by_handoffs: bool = False,
 ) -> GroupTest | None:  # fmt: skip
     """``kin``: accounts that share with the group what most of it shares; ``beside``: what the tests beside content found of it;
     ``half``: of the conversations, the one by which content may judge (``TEST`` where the other has led to the group),
-    ``None`` for both. ``None`` when too little is known of the group, or when it is fewer organisations than a group needs."""
+    ``None`` for both; ``by_handoffs``: they have proposed it. ``None`` when too little is known of the group, or when it is fewer organisations than a group needs."""
     population, conduct, content = moment.population, moment.conduct, moment.content
     units = table.mean_by_unit(slots, conduct.scores[slots])
     whole = heterogeneity(table.counts_of_units(slots, half))
@@ -112,44 +134,53 @@ def examine_group(
     usual_f = max(honest_f, content.centre) if content is not None else honest_f
     floor = MAX_RELATIVE_F * honest_f
     concentration = concentration_of(honest.found.f if honest is not None else honest_f)
-    kept, tested, p_whole, p_kept, p_support = slots, whole, 1.0, 1.0, 1.0
+    kept, tested, picked, p_whole, p_kept, p_support = slots, whole, None, 1.0, 1.0, [1.0]
     if honest is not None:
         kept = trim(table, slots, population, concentration, floor)
         tested = heterogeneity(table.counts_of_units(kept, TEST)) or whole
         p_whole = _alike(whole, floor, content)
         p_kept = _alike(tested, floor, content) if tested is not whole else 1.0
-        p_support = _alike(whole, MILD_RELATIVE_F * usual_f, content)
+        mild = MILD_RELATIVE_F * usual_f
+        p_support = [_alike(whole, mild, content)]
+        behaving = behaving_alike(table, slots, conduct, moment.beside.handoffs.accounts)
+        picked = heterogeneity(table.counts_of_units(behaving, half)) if behaving is not None else None
+        if picked is not None:
+            p_support.append(_alike(picked, mild, moment.behaving))
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
     e_beside = {one.name: e_from_p(one.p_value) for one in beside}
+    handed = e_beside.get(HANDOFF, 0.0)
+    if HANDOFF in e_beside:
+        handed = e_beside[HANDOFF] = min(handed, MAX_HANDED_E if by_handoffs else MAX_ALONE_E)
     told = (e_conduct + sum(e_beside.values()) + TESTS - len(e_beside)) / (1 + TESTS)
-    both = min(e_from_p(p_support), MAX_SUPPORT_E) * told if p_support <= _SUPPORT else 0.0
+    supports = sum(min(e_from_p(p), MAX_SUPPORT_E) for p in p_support) / len(p_support)
+    both = supports * told if min(p_support) <= _SUPPORT else 0.0
     # Batch jobs of companies send much from their first hour on; somebody stands behind them and can be asked.
     of_nobody = float(table.belongs_to_an_organisation()[slots].mean()) < 0.5
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME and of_nobody
-    alone = min(max(e_conduct if blunt else 0.0, e_beside.get(HANDOFF, 0.0)) / 2, MAX_ALONE_E)
+    alone = ((min(e_conduct, MAX_ALONE_E) if blunt else 0.0) + handed) / 2
+    weights = _OF_HANDOFFS if by_handoffs else _OF_VALUES
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
-        kept, shown, p_value = behaving_alike(table, slots, moment), whole, p_support
+        kept, shown, p_value = core_of(table, slots, moment), whole, p_support[0]
     out = GroupTest(
         kept=kept, tested_accounts=shown.accounts, f=shown.f, p_value=p_value,
         normal_f=_interval(honest.found) if honest is not None else None,
-        # Each of the three would do; their mean is evidence however they depend on each other.
-        e_value=(alike + both + alone) / 3, concentration=concentration, floor=floor,
+        e_value=weights.mean(alike, both, alone), concentration=concentration, floor=floor,
         breadth=min(1 / max(shown.same_topic, 1e-9) / population.effective_topics, 1.0), conduct=behaved,
-        supported=(alike + both) / 3, beside=beside,
+        supported=weights.mean(alike, both, 0.0), beside=beside,
     )  # fmt: skip
     if out.e_value < _STRONG:
         return out
     if out.breadth < MIN_RELATIVE_BREADTH:
         return out.set_aside(f"covers {out.breadth:.0%} of the population's topics: one job, or one assignment")
-    if whole.f - 1.645 * whole.standard_error > MILD_RELATIVE_F * usual_f:
+    if all(one.f - 1.645 * one.standard_error > MILD_RELATIVE_F * usual_f for one in (whole, picked) if one is not None):
         return out.set_aside("what its accounts ask differs as honest accounts' does: no common source")
-    return _against_honest_sets(table, slots, kept, population, honest, out, alike, both, alone, settings)
+    return _against_honest_sets(table, slots, kept, population, honest, out, alike, both, alone, weights, settings)
 
 
 def _against_honest_sets(
     table: AccountTable, slots: Slots, kept: Slots, population: Population, honest: Honest | None, out: GroupTest,
-    alike: float, both: float, alone: float, settings: DetectionSettings,
+    alike: float, both: float, alone: float, weights: _Weights, settings: DetectionSettings,
 ) -> GroupTest:  # fmt: skip
     if honest is None:
         return out
@@ -159,10 +190,10 @@ def _against_honest_sets(
         _is_as_low(table, one, population, out, out.floor, share) for one in sets[:_TRIMMED_NULLS]
     ):
         why = "honest sets, trimmed in the same way, come out as alike"
-        out = replace(out, e_value=(both + alone) / 3, supported=both / 3, void=why)
+        out = replace(out, e_value=weights.mean(0.0, both, alone), supported=weights.mean(0.0, both, 0.0), void=why)
         if out.e_value < _STRONG:
             return out
-    f = [found.f for one in sets if (found := heterogeneity(table.counts_of_units(one))) is not None]
+    f = honest.f_of(sets, table)
     return replace(out, normal_f=(float(np.quantile(f, 0.05)), float(np.quantile(f, 0.95)))) if f else out
 
 
@@ -174,16 +205,14 @@ def _alike(found: Heterogeneity, below: float, content: GroupNull | None) -> flo
     return max(_p_value(found, below), content.p_value(found.f, found.standard_error**2, found.accounts))
 
 
-def behaving_alike(table: AccountTable, slots: Slots, moment: Moment) -> Slots:
-    """Those of a group with hand-offs, and those whose own conduct is not an honest account's: half a standard deviation and
-    more. Keys of a product or a gateway that share the value behave like that by nature: they are members at best, no core."""
-    handed = table.among(slots, moment.beside.handoffs.accounts)
-    if handed.sum() >= _MIN_KEPT:
-        return slots[handed]
-    alike = slots[handed | (np.nan_to_num(moment.conduct.scores[slots, -1], nan=-1.0) > 0.5)]
-    single = alike[~table.belongs_to_an_organisation()[alike]]
-    alike = single if len(single) >= _MIN_KEPT else alike
-    return alike if len(alike) >= _MIN_KEPT else slots
+def core_of(table: AccountTable, slots: Slots, moment: Moment) -> Slots:
+    """Of a group that is found by more than what it asks: those with hand-offs, or those who behave alike."""
+    handed = moment.beside.handoffs.accounts
+    with_handoffs = slots[table.among(slots, handed)]
+    if len(with_handoffs) >= _MIN_KEPT:
+        return with_handoffs
+    alike = behaving_alike(table, slots, moment.conduct, handed)
+    return slots if alike is None else alike
 
 
 def _p_value(found: Heterogeneity, floor: float) -> float:

@@ -1,0 +1,95 @@
+"""How likely chance alone connects so many customers by hand-offs.
+
+Hand-offs that chance makes fall anywhere on a platform: that several of them touch, so that they connect many customers, is much
+rarer than that there are several. Were all hand-offs chance, a graph of them would be an inhomogeneous random graph (Bollobás,
+Janson, Riordan 2007): each starts at a customer by its share of failures and ends at one by its share of beginnings. The
+component of a hand-off, explored customer by customer, is at most a branching process with mixed Poisson offspring, whose total
+progeny Chernoff's inequality bounds (Dwass 1969): with G(z) the offspring's generating function,
+
+    P(n customers or more) <= z^-(n - 2) G(z)^(n - 1)    for every z >= 1.
+
+How many hand-offs chance makes is not known either, only how many beginnings *before* a failure it made. So an exact upper
+limit stands in (Garwood 1936), and the chance that it is exceeded is added.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammainccinv, logsumexp, pdtrc
+
+Floats = npt.NDArray[np.float64]
+
+# By how much chance an upper limit is exceeded; fixed beforehand, the best is taken.
+_EXCEEDED: Final = np.geomspace(1e-1, 1e-8, 22)
+_BUSY: Final = 0.01
+_CLASSES: Final = 64  # of customers by their share, each taken as its largest: a million customers cost as much as a thousand
+_STEPS: Final = np.geomspace(1e-3, 40.0, 48)  # of the busiest customer's exponent: where z is looked for
+
+
+class ChanceComponents:
+    """``failed``, ``begun``: of each customer, counts; ``backwards``: beginnings before a failure on the whole platform.
+
+    The busiest hundredth of customers, whose hand-offs with anybody are likeliest to be chance, connects nobody: ``busy`` says
+    who that is.
+
+    >>> platform = ChanceComponents(np.ones(2_000), np.ones(2_000), backwards=1)
+    >>> [f"{platform.p_value(customers, customers - 1):.0e}" for customers in (4, 6, 8)]
+    ['2e-02', '2e-04', '2e-06']
+    """
+
+    def __init__(self, failed: Floats, begun: Floats, backwards: int) -> None:
+        starts, ends = _shares(failed), _shares(begun)
+        touched = starts + ends  # of a hand-off's two ends, how many are this customer's on average
+        self.busy = touched > (np.quantile(touched, 1 - _BUSY) if len(touched) else 0.0)
+        self._starts, self._ends, self._touched = (of[~self.busy] for of in (starts, ends, touched))
+        # Upper limits of hand-offs by chance between the others.
+        most = gammainccinv(backwards + 1.0, _EXCEEDED)
+        self._most = most * float(self._starts.sum()) * float(self._ends.sum())
+        self._classes = _classes(self._touched)
+        self._known: dict[tuple[int, int], float] = {}
+
+    def p_value(self, customers: int, handoffs: int) -> float:
+        """That chance makes a component of at least so many customers, or at least so many hand-offs at all: at most this."""
+        key = customers, handoffs
+        if key not in self._known:
+            connected = np.minimum(self._most * np.exp(self._log_connects(customers)), 1.0)
+            # Which of the two says more is chosen afterwards: both are charged.
+            either = 2 * np.minimum(connected, pdtrc(handoffs - 1, self._most))
+            # Limits are nested: that the best of them is exceeded, or holds and lets chance do this, is twice one of them.
+            self._known[key] = float(min(2 * np.maximum(_EXCEEDED, either).min(), 1.0))
+        return self._known[key]
+
+    def _log_connects(self, customers: int) -> Floats:
+        """For each upper limit the natural log of the bound, of one hand-off."""
+        busiest = max(float(self._touched.max(initial=0.0)), 1e-12)
+        out = np.zeros(len(self._most))
+        for index, most in enumerate(self._most):
+            further = _STEPS / (most * busiest)  # z - 1
+            exponent = most * further[:, None] * self._classes
+            offspring = np.maximum(
+                logsumexp(exponent, axis=1, b=self._by_class(self._starts)),
+                logsumexp(exponent, axis=1, b=self._by_class(self._ends)),
+            )
+            bound = (customers - 1) * offspring - (customers - 2) * np.log1p(further)
+            out[index] = min(float(bound.min()), 0.0)
+        return out
+
+    def _by_class(self, shares: Floats) -> Floats:
+        at = np.searchsorted(self._classes, self._touched * (1 - 1e-12))
+        return np.bincount(np.minimum(at, len(self._classes) - 1), weights=shares, minlength=len(self._classes))
+
+
+def _shares(counts: Floats) -> Floats:
+    """One more than were counted: who had none yet can have one."""
+    return np.asarray((counts + 1.0) / max(float((counts + 1.0).sum()), 1.0))
+
+
+def _classes(touched: Floats) -> Floats:
+    """Largest share of each class, ascending."""
+    if not len(touched):
+        return np.zeros(1)
+    least, most = float(touched.min()), float(touched.max())
+    return np.geomspace(least, most, _CLASSES) if most > least * (1 + 1e-9) else np.array([most])
