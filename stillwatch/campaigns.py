@@ -11,6 +11,7 @@ import numpy as np
 from stillwatch.correlation.attribution import ListedMember
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.conduct import GroupConduct
+from stillwatch.correlation.docket import Stand
 from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.matching import Match
@@ -19,6 +20,7 @@ from stillwatch.correlation.mixtures import MIXTURE
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
 from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
+from stillwatch.grounds import GroupTested, kept
 from stillwatch.life import History, State, noted, state_at
 from stillwatch.signature import Signature
 from stillwatch.verdict import Action, Campaign, Member, Signal
@@ -53,6 +55,7 @@ class OpenCampaign:
     history: History = ()
     merged_into: str | None = None
     absorbed: tuple[str, ...] = ()
+    tests: tuple[GroupTested, ...] = ()
     matched: Match | None = None  # the imported indicator that it is most like
 
     def follow(self, key: Key) -> None:
@@ -66,6 +69,20 @@ class OpenCampaign:
             self.best = found
         strongest = sorted((*self.evidence, (found.e_value, found.supported, accounts)), key=lambda item: -item[0])
         self.evidence = tuple(strongest[:MAX_KEYS])
+
+    def note_test(
+        self, key: Key, found: GroupTest, weighted: float, stand: Stand, now_unix_nano: int, *, opened: bool
+    ) -> None:
+        """For whoever asks later how it was found. ``stand``: of the docket at the test."""
+        beside = tuple((one.name, one.p_value) for one in found.beside)
+        if found.conduct is not None:
+            beside = (("conduct", found.conduct.p_value), *beside)
+        tested = GroupTested(
+            at_unix_nano=now_unix_nano, group="=".join(key), accounts=len(found.kept), f=found.f, normal_f=found.normal_f,
+            p_value=found.p_value, beside=beside, e_value=found.e_value, weighted=weighted, bar=stand.bar,
+            tests=stand.tests, level=stand.level, opened=opened,
+        )  # fmt: skip
+        self.tests = kept((*self.tests, tested))
 
     @property
     def e_value(self) -> float:
@@ -143,7 +160,7 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     return OpenCampaign(
         campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value,
         campaign.signature, campaign.state, campaign.history or noted((), campaign.detected_at_unix_nano, "found", ""),
-        campaign.merged_into, campaign.absorbed,
+        campaign.merged_into, campaign.absorbed, campaign.tests,
     )  # fmt: skip
 
 
@@ -179,6 +196,7 @@ def describe(campaign: OpenCampaign, table: AccountTable, demand: Vector, now: i
         history=campaign.history,
         merged_into=campaign.merged_into,
         absorbed=campaign.absorbed,
+        tests=campaign.tests,
     )
 
 
