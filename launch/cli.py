@@ -56,12 +56,11 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
 
 def main() -> int:
     try:
-        app_for(sys.argv[1:])(standalone_mode=False)
+        # Without its own exits, click answers what `typer.Exit` was raised with.
+        done = app_for(sys.argv[1:])(standalone_mode=False)
     except StillwatchError as error:
         print(f"stillwatch: {error}", file=sys.stderr)
         return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 2)
-    except typer.Exit as done:
-        return done.exit_code
     except typer.Abort:
         return 130
     except Exception as error:
@@ -70,4 +69,4 @@ def main() -> int:
             raise
         show()
         return 2
-    return 0
+    return done if isinstance(done, int) else 0

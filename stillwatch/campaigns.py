@@ -78,7 +78,7 @@ class OpenCampaign:
         if found.conduct is not None:
             beside = (("conduct", found.conduct.p_value), *beside)
         tested = GroupTested(
-            at_unix_nano=now_unix_nano, group="=".join(key), accounts=len(found.kept), f=found.f, normal_f=found.normal_f,
+            at_unix_nano=now_unix_nano, group="=".join(key), accounts=found.tested_accounts, f=found.f, normal_f=found.normal_f,
             p_value=found.p_value, beside=beside, e_value=found.e_value, weighted=weighted, bar=stand.bar,
             tests=stand.tests, level=stand.level, opened=opened,
         )  # fmt: skip

@@ -105,5 +105,7 @@ def kept(tests: Iterable[GroupTested]) -> tuple[GroupTested, ...]:
         if known is None or one.weighted > known.weighted:
             strongest[one.group] = one
     opening = opening[:1]
-    others = sorted((one for one in strongest.values() if one not in opening), key=lambda one: (-one.weighted, one.group))
+    others = sorted(
+        (one for one in strongest.values() if one not in opening), key=lambda one: (-one.weighted, one.group)
+    )
     return tuple(sorted((*opening, *others[: MAX_TESTS - len(opening)]), key=lambda one: (one.at_unix_nano, one.group)))
