@@ -22,7 +22,7 @@ _COMMANDS: Final = {
     "up": "commands_run", "demo": "commands_run",
     "simulate": "commands_data", "replay": "commands_data",
     "backtest": "commands_backtest",
-    "score": "commands_operate", "explain": "commands_operate",
+    "score": "commands_operate", "explain": "commands_operate", "doctor": "commands_doctor",
     "revoke": "commands_operate", "undo": "commands_operate", "enforcement": "commands_operate",
 }  # fmt: skip
 _GROUPS: Final = {
