@@ -48,6 +48,18 @@ export function odds(surprise) {
   return one < 1.5 ? 'ordinary' : `1 in ${one >= 10_000 ? SHORT.format(one) : WHOLE.format(one)}`;
 }
 
+const SHARED = {
+  signup: 'sign-up cohort', payment: 'payment family|payment families', address: 'address block', client: 'client fingerprint',
+  system: 'system prompt', parameters: 'set of parameters|sets of parameters', template: 'prompt template',
+};
+
+/** ["signup=a", "signup=b", "payment=c"] → "2 sign-up cohorts, 1 payment family". The values are opaque tokens. */
+export function shared(linkage) {
+  const counts = {};
+  for (const view of linkage.map((text) => text.split('=')[0])) counts[view] = (counts[view] ?? 0) + 1;
+  return Object.entries(counts).map(([view, count]) => plural(count, ...(SHARED[view] ?? name(view)).split('|'))).join(', ');
+}
+
 export const name = (signal) => signal.replaceAll('_', ' ');
 export const ACTION = {
   observe: 'observed', throttle: 'throttled', challenge: 'challenged', suspend: 'suspended', revoke: 'revoked',

@@ -42,8 +42,8 @@ def summary(verdict: Verdict, grounds: Grounds, own: Sequence[Revocation], now_u
         )
     else:
         first = (
-            f"{_accounts(count)} {'was' if count == 1 else 'were'} judged to belong to campaign {verdict.subject}: a group of accounts that "
-            "is run from one place to collect what the model answers, each of them small enough to look like an ordinary customer."
+            f"{_accounts(count)} {'was' if count == 1 else 'were'} judged to belong to campaign {verdict.subject}: a group of "
+            "accounts that is run from one place to collect what the model answers."
         )
     done = f"{DOES[verdict.action]} ({verdict.action}), for at most {_span(verdict.ttl_s)}."
     if verdict.mode == "shadow":

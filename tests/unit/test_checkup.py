@@ -58,7 +58,12 @@ def test_shadow_is_said_and_is_no_fault() -> None:
 
 def test_what_the_aggregator_says_of_itself_is_judged_and_what_it_does_not_say_is_not() -> None:
     assert [check.name for check in checkup.aggregation(AGGREGATOR)] == ["evaluations"]
-    told = {**AGGREGATOR, "stale": ["the last evaluation is 3 hours old"], "never_act": 2, "never_act_ends_soon": ["n-1"]}
+    told = {
+        **AGGREGATOR,
+        "stale": ["the last evaluation is 3 hours old"],
+        "never_act": 2,
+        "never_act_ends_soon": ["n-1"],
+    }
     assert [(check.name, check.state) for check in checkup.aggregation(told)] == [
         ("evaluations", "ok"), ("automatic actions", "warning"), ("never-act list", "warning"),
     ]  # fmt: skip
