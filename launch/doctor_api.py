@@ -87,7 +87,7 @@ def _scopes(client: httpx.Client, key: str, headers: dict[str, str], keys: KeyRi
     found = f"may {', '.join(allowed) or 'nothing'}; is refused {', '.join(refused) or 'nothing'}"
     known = keys.find(key, time.time())
     if isinstance(known, str):
-        return Check(name, "ok", f"{found}. The key file is not at hand, so nobody knows what it should")
+        return Check(name, "ok", f"{found}. The key file is not at hand, so this can not be compared with it")
     asked = {scope for scope, _, _ in _ASKED}
     wrong = sorted((known.scopes & asked) ^ set(allowed))
     if wrong:

@@ -34,7 +34,9 @@ async def checks(client: Client, settings: Settings, varz: Mapping[str, Any] | N
     """``varz``: of the monitoring endpoint, when somebody could read it; else the server is asked for it, which only its
     system account may. Raises ``Unavailable`` when NATS goes away meanwhile."""
     found = client.connected_server_version
-    out = [checkup.version((found.major, found.minor), topology.MIN_SERVER, str(found))]
+    out = [
+        checkup.version((found.major, found.minor), topology.MIN_SERVER, f"{found.major}.{found.minor}.{found.patch}")
+    ]
     infos = await _infos(client, settings)
     servers = _servers(client, infos)
     # A server that will not tell does not answer either: others are asked meanwhile.
