@@ -1,7 +1,8 @@
 """The command line: `stillwatch` or `python -m launch`.
 
-Exit codes: 0 done, 1 the answer is no (a demo that found nothing, a doctor that warns), 2 wrong usage or settings (or a doctor that found a fault),
-3 a part is not available, 4 no such thing, 5 a conflict. `--json` prints what programs read; progress goes to stderr.
+Exit codes: 0 done, 1 the answer is no (a demo that found nothing, a doctor that warns), 2 wrong usage or settings (or a
+doctor that found a fault), 3 a part is not available, 4 no such thing, 5 a conflict. `--json` prints what programs read;
+progress goes to stderr.
 """
 
 from __future__ import annotations

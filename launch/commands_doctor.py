@@ -60,7 +60,10 @@ def shown(checks: list[Check]) -> str:
         if check.remedy and check.state != "ok":
             lines.append(f"        → {check.remedy}")
     count = {state: sum(check.state == state for check in checks) for state in _MARKS}
-    total = f"{count['ok']} ok, {count['warning']} to look at, {count['failed']} failed, {count['unknown']} could not be looked at"
+    total = (
+        f"{count['ok']} ok, {count['warning']} to look at, {count['failed']} failed, {count['unknown']} could not be "
+        "looked at"
+    )
     return "\n".join([*lines, "", total, ""])
 
 

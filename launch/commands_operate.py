@@ -109,8 +109,9 @@ def _explain_verdict(api: Api, verdict: str, as_json: bool) -> None:
         answer = api.call("GET", f"/v1/verdicts/{quote(verdict, safe='')}/explanation?accounts=100000")
     except NotFound:
         print(
-            f"stillwatch: no verdict {verdict} is kept. They are kept for {MAX_TTL_S // 86_400} days. `stillwatch explain ACCOUNT` lists "
-            "those of an account; a revocation names its verdict; of an older one the audit stream says who did what",
+            f"stillwatch: no verdict {verdict} is kept. They are kept for {MAX_TTL_S // 86_400} days. `stillwatch "
+            "explain ACCOUNT` lists those of an account; a revocation names its verdict; of an older one the audit "
+            "stream says who did what",
             file=sys.stderr,
         )
         raise typer.Exit(4) from None

@@ -103,7 +103,10 @@ async def _without_login(settings: NatsSettings) -> Check:
         return Check(name, "ok", "refused")
     hosts = {urlsplit(url).hostname or "" for url in settings.urls}
     local = hosts <= {"127.0.0.1", "localhost", "::1"}
-    remedy = "Give NATS users: helm/nats-users-values.yaml has what each needs. For a trial on one machine this is as it should be"
+    remedy = (
+        "Give NATS users: helm/nats-users-values.yaml has what each needs. For a trial on one machine this is as it "
+        "should be"
+    )
     found = "accepted: whoever reaches the port can revoke and empty streams"
     return Check(name, "warning" if local else "failed", found, remedy)
 

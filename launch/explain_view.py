@@ -57,19 +57,25 @@ def _evidence(number: int, one: Mapping[str, Any]) -> list[str]:
 def _accounts(found: Mapping[str, Any]) -> list[str]:
     shown = found["accounts"][:_LISTED]
     lines = [
-        f"{one['account']}: " + ("confidence not stored" if one["confidence"] is None else f"{one['confidence']:.1%}, {one['requests']:,} requests")
+        f"{one['account']}: "
+        + (
+            "confidence not stored"
+            if one["confidence"] is None
+            else f"{one['confidence']:.1%}, {one['requests']:,} requests"
+        )
         for one in shown
-    ]  # fmt: skip
+    ]
     left = found["account_count"] - len(shown)
     return [*lines, *([f"and {left:,} more; --json lists them"] if left else [])]
 
 
 def _revocations(found: Mapping[str, Any]) -> list[str]:
     return [
-        f"{one['id']}: {one['action']} of {one['account_count']:,} accounts, {one['state'].replace('_', ' ')}, {_utc(one['created'])} to {_utc(one['expires'])}, by {one['actor']}"
+        f"{one['id']}: {one['action']} of {one['account_count']:,} accounts, {one['state'].replace('_', ' ')}, "
+        f"{_utc(one['created'])} to {_utc(one['expires'])}, by {one['actor']}"
         + (f"; undone {_utc(one['undone'])} by {one['undone_by']}" if one["undone"] else "")
         for one in found["revocations"]
-    ]  # fmt: skip
+    ]
 
 
 def _trail(found: Mapping[str, Any]) -> list[str]:

@@ -248,12 +248,15 @@ def _signals(campaign: OpenCampaign, extraction: Extraction) -> tuple[Signal, ..
     return (
         Signal(
             "homogeneity", best.f, best.normal_f, -float(np.log10(max(best.p_value, 1e-300))),
-            f"the topics of these {best.tested_accounts} accounts differ by F = {best.f:.4f}; {compared}. Accounts that "
-            "differ by nothing are fed from one pool; what they asked about did not propose the group",
+            f"the topics of these {best.tested_accounts} accounts differ by F = {best.f:.4f}; {compared}. Accounts "
+            "that differ by nothing are fed from one pool; what they asked about did not propose the group",
         ),
         Signal(
             "pool_breadth", best.breadth, None, None,
-            f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job covers few",
+            (
+                f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job "
+                "covers few"
+            ),
         ),
         *behaviour,
         *(finding.signal() for finding in best.beside),
@@ -286,7 +289,7 @@ def _behaviour(found: GroupConduct) -> tuple[Signal, ...]:
     if found.volume < BLUNT_VOLUME:
         return (habit,)
     much = (
-        f"each of them sends far more than people do: {found.volume:+.1f} standard deviations of the logarithm of conversations "
-        "a day from all accounts, on average"
+        f"each of them sends far more than people do: {found.volume:+.1f} standard deviations of the logarithm of "
+        "conversations a day from all accounts, on average"
     )
     return habit, Signal("volume", found.volume, None, None, much)

@@ -68,7 +68,10 @@ def sync_policy(interval_s: float, *, always: bool, servers: int, source: str) -
     """
     if always:
         return Check("sync policy", "ok", f"every write is synced before it is acknowledged ({source})")
-    found = f"writes are synced every {interval_s:g} s ({source}): a power cut loses that much, although it was acknowledged"
+    found = (
+        f"writes are synced every {interval_s:g} s ({source}): a power cut loses that much, although it was "
+        "acknowledged"
+    )
     remedy = "Set jetstream { sync_interval: always } on the servers that hold revocations, verdicts and the audit"
     many = servers >= _MANY_SERVERS
     if interval_s <= _SYNC_WARN_S:
@@ -85,16 +88,20 @@ def replicas(of_stream: Mapping[str, int], servers: int, wanted: int) -> Check:
     few = sorted(name for name, count in of_stream.items() if count < min(_MANY_SERVERS, servers))
     if servers < _MANY_SERVERS:
         return Check(
-            "replicas", "warning", f"{servers} server{'' if servers == 1 else 's'}: whoever loses that disk loses revocations and audit",
+            "replicas",
+            "warning",
+            f"{servers} server{'' if servers == 1 else 's'}: whoever loses that disk loses revocations and audit",
             "Run three servers and set nats.replicas to 3; for a trial on one machine this is as it should be",
-        )  # fmt: skip
+        )
     if few:
         return Check(
-            "replicas", "failed", f"{servers} servers, and fewer than three replicas of {', '.join(few)}",
+            "replicas",
+            "failed",
+            f"{servers} servers, and fewer than three replicas of {', '.join(few)}",
             "Set nats.replicas to 3 and run `stillwatch streams ensure`"
             if wanted < _MANY_SERVERS
             else "Run `stillwatch streams ensure`",
-        )  # fmt: skip
+        )
     return Check(
         "replicas", "ok", f"every stream has {min(of_stream.values(), default=0)} replicas on {servers} servers"
     )
@@ -107,7 +114,10 @@ def clock(whose: str, ahead_s: float, give_or_take_s: float, failed_beyond_s: fl
     ('ok', 'warning', 'failed')
     """
     off = max(abs(ahead_s) - give_or_take_s, 0.0)
-    found = f"the clock of {whose} is {abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} ours (± {give_or_take_s:.2f} s)"
+    found = (
+        f"the clock of {whose} is {abs(ahead_s):.2f} s {'ahead of' if ahead_s > 0 else 'behind'} ours (± "
+        f"{give_or_take_s:.2f} s)"
+    )
     name = f"clock of {whose}"
     if off <= _CLOCK_WARN_S:
         return Check(name, "ok", found)
@@ -120,13 +130,18 @@ def event_times(ahead_s: float) -> Check:
     name = "clocks of gateways"
     if ahead_s > _EVENT_AHEAD_S:
         return Check(
-            name, "failed", f"the newest event ended {ahead_s:.0f} s after it was received", "Let NTP keep the gateway's clock: times in the future are not believed"
-        )  # fmt: skip
+            name,
+            "failed",
+            f"the newest event ended {ahead_s:.0f} s after it was received",
+            "Let NTP keep the gateway's clock: times in the future are not believed",
+        )
     if ahead_s < -_EVENT_BEHIND_S:
         return Check(
-            name, "warning", f"the newest event ended {-ahead_s / 3600:.1f} hours before it was received",
+            name,
+            "warning",
+            f"the newest event ended {-ahead_s / 3600:.1f} hours before it was received",
             "Old traffic that is played on purpose looks like this. Else a gateway's clock is behind, or its queue is",
-        )  # fmt: skip
+        )
     return Check(name, "ok", f"the newest event was received {max(-ahead_s, 0):.1f} s after it ended")
 
 
@@ -218,7 +233,14 @@ def aggregation(aggregator: Mapping[str, Any] | None) -> list[Check]:
         return [Check("evaluations", "failed", "the aggregator does not answer", "Look at its log; Ray restarts it")]
     behind, incomplete = aggregator.get("partitions_behind", 0), aggregator.get("incomplete_evaluations", 0)
     if behind:
-        checks = [Check("evaluations", "warning", f"{behind} partitions are left behind; {incomplete} evaluations were made without them", "They catch up by themselves if their shards live: see lag")]  # fmt: skip
+        checks = [
+            Check(
+                "evaluations",
+                "warning",
+                f"{behind} partitions are left behind; {incomplete} evaluations were made without them",
+                "They catch up by themselves if their shards live: see lag",
+            )
+        ]
     else:
         checks = [
             Check("evaluations", "ok", f"{aggregator['evaluations']:,} made, {aggregator['campaigns']} campaigns known")

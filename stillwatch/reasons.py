@@ -42,12 +42,15 @@ def summary(verdict: Verdict, grounds: Grounds, own: Sequence[Revocation], now_u
         )
     else:
         first = (
-            f"{_accounts(count)} {'was' if count == 1 else 'were'} judged to belong to campaign {verdict.subject}: a group of "
-            "accounts that is run from one place to collect what the model answers."
+            f"{_accounts(count)} {'was' if count == 1 else 'were'} judged to belong to campaign {verdict.subject}: a "
+            "group of accounts that is run from one place to collect what the model answers."
         )
     done = f"{DOES[verdict.action]} ({verdict.action}), for at most {_span(verdict.ttl_s)}."
     if verdict.mode == "shadow":
-        done = f"In shadow: it says what would be done and does nothing. {verdict.action} would mean: {_lower(DOES[verdict.action])}."
+        done = (
+            f"In shadow: it says what would be done and does nothing. {verdict.action} would mean: "
+            f"{_lower(DOES[verdict.action])}."
+        )
     if count == 1:
         done = done.replace("They are", "It is").replace("they are", "it is")
     states = {one.state(now_unix_s) for one in own}
@@ -67,19 +70,33 @@ def in_words(signal: Signal, kind: str) -> Evidence:
         low, high = signal.normal
         unit = f" (in {words.unit})" if words.unit else ""
         among = "groups" if kind == "campaign" else "accounts"
-        compared = f"Nine in ten comparable honest {among} lie between {_short(low)} and {_short(high)}{unit}; here it is {_short(signal.value)}."
+        compared = (
+            f"Nine in ten comparable honest {among} lie between {_short(low)} and {_short(high)}{unit}; here it is "
+            f"{_short(signal.value)}."
+        )
         if signal.surprise is not None:
             compared += f" Among honest {among}, a figure as extreme {odds(signal.surprise)}."
     return Evidence(
-        signal.name, words.title, words.measures, signal.sentence, signal.value, signal.normal, signal.surprise, compared, words.innocent
-    )  # fmt: skip
+        signal.name,
+        words.title,
+        words.measures,
+        signal.sentence,
+        signal.value,
+        signal.normal,
+        signal.surprise,
+        compared,
+        words.innocent,
+    )
 
 
 def against_chance(verdict: Verdict, grounds: Grounds) -> tuple[str, ...]:
     """Could it be chance? Whoever looks at many groups finds some that look odd."""
     if verdict.kind == "account":
         return (
-            "A score is about one account and is not corrected for how many accounts there are. So it acts on nobody by itself.",
+            (
+                "A score is about one account and is not corrected for how many accounts there are. So it acts on "
+                "nobody by itself."
+            ),
         )
     if not grounds.tests:
         return (f"{_OLDER} the single tests.",)
@@ -87,10 +104,11 @@ def against_chance(verdict: Verdict, grounds: Grounds) -> tuple[str, ...]:
     out = []
     if opening is not None:
         out.append(
-            f"The campaign was found by {_test(opening)}. Whoever tests many groups finds some that look odd by chance; "
-            f"{opening.tests:,} tests had been made by then. So a group counts as found only where its evidence reaches a bar that "
-            f"grows with their number, set so that of all groups found at most {opening.level:.0%} are expected to be false. The bar "
-            f"was {large(opening.bar)}; this group had {large(opening.weighted)}{_weight(opening)}."
+            f"The campaign was found by {_test(opening)}. Whoever tests many groups finds some that look odd by "
+            f"chance; {opening.tests:,} tests had been made by then. So a group counts as found only where its "
+            "evidence reaches a bar that grows with their number, set so that of all groups found at most "
+            f"{opening.level:.0%} are expected to be false. The bar was {large(opening.bar)}; this group had "
+            f"{large(opening.weighted)}{_weight(opening)}."
         )
     more = [one for one in grounds.tests if not one.opened]
     if more:
@@ -100,8 +118,9 @@ def against_chance(verdict: Verdict, grounds: Grounds) -> tuple[str, ...]:
         out.append(f"{count} of its accounts passed a test of the same kind since: {found} {_test(strongest)}.")
     if grounds.e_value is not None:
         out.append(
-            f"All in all the evidence is {large(grounds.e_value)}. An evidence of x says: honest groups reach x in at most 1 of x cases, and their evidence is 1 "
-            "on average. Only tests of groups without a common account are multiplied, because they rest on different requests."
+            f"All in all the evidence is {large(grounds.e_value)}. An evidence of x says: honest groups reach x in at "
+            "most 1 of x cases, and their evidence is 1 on average. Only tests of groups without a common account "
+            "are multiplied, because they rest on different requests."
         )
     return tuple(out)
 
@@ -114,8 +133,8 @@ def _test(one: GroupTested) -> str:
         if p < 0.05
     ]
     return (
-        f"a test of {one.accounts:,} accounts that have {shared(one.group)} in common. Among honest groups, {'; '.join(found)}. "
-        f"Together that is an evidence of {large(one.e_value)}"
+        f"a test of {one.accounts:,} accounts that have {shared(one.group)} in common. Among honest groups, "
+        f"{'; '.join(found)}. Together that is an evidence of {large(one.e_value)}"
     )
 
 
@@ -134,18 +153,23 @@ def whom(verdict: Verdict, grounds: Grounds) -> tuple[str, ...]:
         return (f"{_accounts(len(verdict.members))}. {_OLDER} how sure each of them was.",)
     least, count = min(grounds.confidences), len(grounds.confidences)
     who = (
-        f"{_accounts(count)} of the {grounds.listed_members} that were listed for the campaign, out of {grounds.active_accounts:,} known accounts; they sent "
-        f"{sum(grounds.requests):,} requests. Each has a confidence: how likely it is that the account belongs, by what it asks, when, and what it shares."
+        f"{_accounts(count)} of the {grounds.listed_members} that were listed for the campaign, out of "
+        f"{grounds.active_accounts:,} known accounts; they sent {sum(grounds.requests):,} requests. Each has a "
+        "confidence: how likely it is that the account belongs, by what it asks, when, and what it shares."
     )
     bound = (
-        f"The least sure has {least:.1%}. A confidence is never above one minus the share of honest accounts among those at least as sure, so of these "
-        f"{count} accounts at most {1 - least:.1%} are expected to be honest: {(1 - least) * count:.1f} accounts."
+        f"The least sure has {least:.1%}. A confidence is never above one minus the share of honest accounts among "
+        f"those at least as sure, so of these {count} accounts at most {1 - least:.1%} are expected to be honest: "
+        f"{(1 - least) * count:.1f} accounts."
     )
     return who, bound
 
 
 def by_which_rule(verdict: Verdict, grounds: Grounds) -> tuple[str, ...]:
-    first = f"Rule {verdict.rule} of policy {verdict.policy_version} fitted first. It says: {verdict.action} for {_span(verdict.ttl_s)}."
+    first = (
+        f"Rule {verdict.rule} of policy {verdict.policy_version} fitted first. It says: {verdict.action} for "
+        f"{_span(verdict.ttl_s)}."
+    )
     out = [first]
     if grounds.asked_e_value is not None and grounds.e_value is not None:
         out.append(
@@ -153,7 +177,8 @@ def by_which_rule(verdict: Verdict, grounds: Grounds) -> tuple[str, ...]:
         )
     if grounds.asked_confidence is not None and grounds.confidences:
         out.append(
-            f"It asks for a confidence of at least {grounds.asked_confidence:.1%} for each account; the least sure has {min(grounds.confidences):.1%}."
+            f"It asks for a confidence of at least {grounds.asked_confidence:.1%} for each account; the least sure "
+            f"has {min(grounds.confidences):.1%}."
         )
     if grounds.asked_score is not None and grounds.score is not None:
         out.append(f"It asks for a score of at least {grounds.asked_score:.2f}; it was {grounds.score:.2f}.")
@@ -180,7 +205,9 @@ def by_whom(
     people = sorted({one.actor for one in trail if not one.actor.startswith("policy:")})
     for one in own:
         out.append(
-            f"{one.id} was made by {one.actor}{', which is an automatic decision' if one.actor.startswith('policy:') else ''}. It is {one.state(now_unix_s)} now."
+            f"{one.id} was made by "
+            f"{one.actor}{', which is an automatic decision' if one.actor.startswith('policy:') else ''}. It is "
+            f"{one.state(now_unix_s)} now."
         )
         if one.undone_by is not None:
             out.append(f"{one.undone_by} has undone it.")
@@ -194,13 +221,17 @@ def by_whom(
 
 def limits(verdict: Verdict) -> tuple[str, ...]:
     out = [
-        "Nobody read a prompt, and none is stored: of each only its topic, form, language and length in coarse classes were kept.",
+        (
+            "Nobody read a prompt, and none is stored: of each only its topic, form, language and length in coarse "
+            "classes were kept."
+        ),
         "Figures are as of the verdict. What is known now stands on the page of the campaign or the account.",
     ]
     if verdict.kind == "campaign":
         out.append(
-            "The evidence is about the group. For one account it says how likely it belongs, not what it meant: an honest customer whose key was stolen or resold looks the same. "
-            "Undo its revocation and label it when the customer can show who used it."
+            "The evidence is about the group. For one account it says how likely it belongs, not what it meant: an "
+            "honest customer whose key was stolen or resold looks the same. Undo its revocation and label it when the "
+            "customer can show who used it."
         )
     return tuple(out)
 

@@ -159,7 +159,8 @@ async def test_drift_is_named_field_by_field(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "state", "said"), [("always", "ok", "before it is acknowledged"), ("2m", "failed", "every 120 s"), ("10s", "warning", "every 10 s")]
+    ("interval", "state", "said"),
+    [("always", "ok", "before it is acknowledged"), ("2m", "failed", "every 120 s"), ("10s", "warning", "every 10 s")],
 )  # fmt: skip
 async def test_the_sync_policy_is_read_from_the_system_account(
     tmp_path: Path, interval: str, state: str, said: str

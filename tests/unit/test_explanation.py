@@ -19,7 +19,9 @@ from stillwatch.verdict import AccountScore, Campaign, Member, Signal, Verdict
 NOW_S = T0 // 10**9
 POLICY = load_policy("configs/policies/demo.yaml")
 SIGNAL = Signal("homogeneity", 0.0002, (0.02, 0.03), 8.0, "the topics of these 50 accounts differ by F = 0.0002")
-OPENING = GroupTested(T0, "signup=x", 50, 0.0002, (0.02, 0.03), 1e-6, (("conduct", 1e-4),), 14_000.0, 42_000.0, 3_600.0, 112, 0.05, True)  # fmt: skip
+OPENING = GroupTested(
+    T0, "signup=x", 50, 0.0002, (0.02, 0.03), 1e-6, (("conduct", 1e-4),), 14_000.0, 42_000.0, 3_600.0, 112, 0.05, True
+)  # fmt: skip
 
 
 def a_verdict(**changes: object) -> Verdict:
