@@ -4,7 +4,10 @@ const WHOLE = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 
 export const whole = (n) => WHOLE.format(n);
-export const short = (n) => (Math.abs(n) < 10_000 ? WHOLE.format(n) : SHORT.format(n));
+export function short(n) {
+  if (Math.abs(n) < 10_000) return WHOLE.format(n);
+  return Math.abs(n) < 1e15 ? SHORT.format(n) : `${n < 0 ? '-' : ''}10^${Math.floor(Math.log10(Math.abs(n)))}`;
+}
 
 export function value(n) {
   if (n === null || n === undefined) return '–';
