@@ -4,13 +4,14 @@ import { ask, forget, keep, key, Problem, takeKeyFromAddress } from './api.js';
 import { h, show } from './dom.js';
 import { act, closeDialog, kill, submitDialog, undo } from './dialogs.js';
 import * as views from './views.js';
+import { explanation } from './explanation.js';
 import { clock, plural, span } from './words.js';
 
 const PERIOD_MS = 2_000;
 const RATE_POINTS = 60;
 const $ = (id) => document.getElementById(id);
 
-const known = { status: null, campaigns: null, revocations: null, details: new Map(), account: null, answeredAt: 0, skewMs: 0 };
+const known = { status: null, campaigns: null, revocations: null, details: new Map(), account: null, why: null, answeredAt: 0, skewMs: 0 };
 const rate = { now: null, history: [], last: null };
 const problems = new Map(); // feed → why it has no news
 
@@ -93,6 +94,7 @@ function drawRoom({ status, campaigns, revocations }) {
   const shown = revocations?.filter((item) => $('ended').checked || !ENDED.has(item.state));
   shown?.sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)); // stable: newest first within
   show($('revocations'), list(shown, 'revocations', () => 'Nobody is held back.', (item) => views.revocation(item, now())));
+  show($('why'), known.why && explanation(known.why));
   if (known.account) show($('account'), views.accountCard(known.account, now()));
   show($('shards'), status ? views.shards(status) : []);
 }
@@ -128,7 +130,9 @@ function tick() {
 }
 
 async function loadDetail(id) {
-  known.details.set(id, await ask(`v1/campaigns/${encodeURIComponent(id)}?members=500`));
+  const name = encodeURIComponent(id);
+  const [detail, { verdicts }] = await Promise.all([ask(`v1/campaigns/${name}?members=500`), ask(`v1/verdicts?subject=${name}&limit=20`)]);
+  known.details.set(id, { ...detail, verdicts });
 }
 
 async function look(token) {
@@ -143,9 +147,21 @@ async function look(token) {
   }
 }
 
+async function explain(verdict) {
+  try {
+    known.why = await ask(`v1/verdicts/${encodeURIComponent(verdict)}/explanation?accounts=20`);
+    history.replaceState(null, '', `#verdict=${encodeURIComponent(verdict)}`);
+    draw();
+  } catch (error) {
+    known.why = null;
+    show($('why'), h('p', { class: 'problem' }, error.message));
+  }
+  $('why').scrollIntoView({ block: 'start' });
+}
+
 function lock(why) {
   forget();
-  Object.assign(known, { status: null, campaigns: null, revocations: null, answeredAt: 0, account: null });
+  Object.assign(known, { status: null, campaigns: null, revocations: null, answeredAt: 0, account: null, why: null });
   known.details.clear();
   problems.clear();
   show($('account'));
@@ -161,6 +177,9 @@ const DO = {
   switch: ({ on }) => kill(on === 'yes', refresh),
   undo: (data) => undo(data, refresh),
   act: (data) => act(data, refresh),
+  why: ({ verdict }) => explain(verdict),
+  unwhy: () => { known.why = null; history.replaceState(null, '', location.pathname); draw(); },
+  print: () => print(),
 };
 
 document.addEventListener('click', (event) => {
@@ -198,6 +217,8 @@ if (key()) {
   refresh();
   const wanted = /^#account=([A-Za-z0-9_-]{1,64})$/.exec(location.hash);
   if (wanted) look($('lookup').value = wanted[1]);
+  const asked = /^#verdict=([A-Za-z0-9_-]{1,64})$/.exec(location.hash);
+  if (asked) explain(asked[1]);
 } else {
   $('door-key').focus();
 }

@@ -1,7 +1,8 @@
 // What each part of the page shows, from the API's answers. No fetching here, and no state.
 
 import { h } from './dom.js';
-import { ACTION, BAND, name, odds, plural, short, span, utc, value, whole } from './words.js';
+import { verdicts, why } from './explanation.js';
+import { ACTION, BAND, name, odds, plural, shared, short, span, utc, value, whole } from './words.js';
 
 const badge = (kind, text = kind) => h('span', { class: `badge ${kind}` }, text);
 const account = (token) => h('button', { type: 'button', class: 'link', 'data-do': 'lookup', 'data-account': token }, token);
@@ -66,11 +67,11 @@ export function campaign(found, detail, nowMs) {
       fact('tokens leaked', short(found.tokens)),
       fact('evidence against chance', found.e_value === null ? 'beyond measure' : `${short(found.e_value)} : 1`),
       growth(found.growth)),
-    evidence(found.signals),
-    found.linkage.length > 0 && h('p', { class: 'quiet' }, `Linked by ${found.linkage.map(name).join(', ')}`),
+    evidence(found.signals, true),
+    found.linkage.length > 0 && h('p', { class: 'quiet', title: found.linkage.join('\n') }, `Looked at because accounts share ${shared(found.linkage)}. That alone is no evidence`),
     h('details', { 'data-campaign': found.id },
-      h('summary', {}, `What it took, its history, and its members (${whole(found.account_count)})`),
-      detail ? [detail.extraction && extraction(detail.extraction), history(detail.history), reachTable(detail.reach), memberTable(detail.members)] : h('p', { class: 'quiet' }, 'Loading…')));
+      h('summary', {}, `What it took, why it was acted on, its history, and its members (${whole(found.account_count)})`),
+      detail ? [detail.extraction && extraction(detail.extraction), detail.verdicts.length > 0 && [h('p', {}, h('strong', {}, 'What was decided about it, and why')), verdicts(detail.verdicts)], h('p', {}, h('strong', {}, 'What happened to it')), history(detail.history), reachTable(detail.reach), memberTable(detail.members)] : h('p', { class: 'quiet' }, 'Loading…')));
 }
 
 /** How much was taken, so that the response can be in proportion. */
@@ -117,19 +118,21 @@ function memberTable(members) {
       h('td', { class: 'n' }, whole(member.requests)), h('td', { class: 'n' }, short(member.tokens)))))));
 }
 
-export function evidence(signals) {
+/** `spoken`: what has no normal is told in its own words. Of an account it is what is not known yet; of a campaign it describes. */
+export function evidence(signals, spoken = false) {
   const known = signals.filter((signal) => signal.normal).sort((a, b) => (b.surprise ?? -1) - (a.surprise ?? -1));
   const young = signals.filter((signal) => !signal.normal);
   return [
     h('ul', { class: 'evidence' }, known.map((signal) => h('li', { 'data-key': signal.name },
       h('div', {}, h('div', {}, signal.sentence), h('span', { class: 'word' }, `${name(signal.name)} · ${odds(signal.surprise)}`)),
       gauge(signal)))),
-    young.length > 0 && h('p', { class: 'quiet young' }, `${known.length ? 'Also, w' : 'W'}ithout a normal to compare with yet: ${young.map((signal) => `${name(signal.name)} ${value(signal.value)}`).join(', ')}`),
+    young.length > 0 && spoken && h('ul', { class: 'evidence' }, young.filter((signal) => signal.name !== 'linkage').map((signal) => h('li', { class: 'quiet', 'data-key': signal.name }, signal.sentence))),
+    young.length > 0 && !spoken && h('p', { class: 'quiet young' }, `${known.length ? 'Also, w' : 'W'}ithout a normal to compare with yet: ${young.map((signal) => `${name(signal.name)} ${value(signal.value)}`).join(', ')}`),
   ];
 }
 
 /** The value as a dot beside the band of what is normal. */
-function gauge({ value: found, normal, surprise }) {
+export function gauge({ value: found, normal, surprise }) {
   const [low, high] = normal;
   const from = Math.min(low, found), to = Math.max(high, found);
   const width = to - from || 1;
@@ -164,7 +167,7 @@ export function revocation(found, nowMs) {
       found.target_kind === 'campaign' && h('span', { class: 'quiet' }, plural(found.account_count, 'account')), h('span', { class: 'push' }),
       live && h('button', { type: 'button', class: 'small', 'data-do': 'undo', 'data-id': found.id, 'data-target': found.target, 'data-count': found.account_count, 'data-kind': found.target_kind }, 'Undo…')),
     h('p', { class: 'reason' }, found.reason),
-    h('p', { class: 'quiet' }, `${found.actor} · ${utc(found.created)} · `, live ? h('strong', {}, `${span(left)} left`) : ended(found), ' · ', h('span', { class: 'id whole' }, found.id)),
+    h('p', { class: 'quiet' }, `${found.actor} · ${utc(found.created)} · `, live ? h('strong', {}, `${span(left)} left`) : ended(found), ' · ', h('span', { class: 'id whole' }, found.id), found.verdict && [' ', why(found.verdict)]),
     live && h('progress', { max: whole_s, value: Math.max(0, left), 'aria-label': 'time left' }));
 }
 
@@ -191,7 +194,7 @@ export function accountCard(found, nowMs) {
     found.signals.length > 0 && evidence(found.signals),
     found.verdicts.length > 0 && h('details', {}, h('summary', {}, `Verdicts (${found.verdicts.length})`),
       h('ul', { class: 'history' }, found.verdicts.map((item) => h('li', { 'data-key': item.id },
-        badge(item.action, ACTION[item.action]), item.mode === 'shadow' ? ' in shadow ' : ' ', h('span', { class: 'quiet' }, utc(item.decided_at_unix_nano / 1e6)), h('div', {}, item.reason))))));
+        badge(item.action, ACTION[item.action]), item.mode === 'shadow' ? ' in shadow ' : ' ', h('span', { class: 'quiet' }, utc(item.decided_at_unix_nano / 1e6)), ' ', why(item.id), h('div', {}, item.reason))))));
 }
 
 const pair = (label, content) => [h('dt', {}, label), h('dd', {}, content)];

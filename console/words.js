@@ -4,7 +4,10 @@ const WHOLE = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 
 export const whole = (n) => WHOLE.format(n);
-export const short = (n) => (Math.abs(n) < 10_000 ? WHOLE.format(n) : SHORT.format(n));
+export function short(n) {
+  if (Math.abs(n) < 10_000) return WHOLE.format(n);
+  return Math.abs(n) < 1e15 ? SHORT.format(n) : `${n < 0 ? '-' : ''}10^${Math.floor(Math.log10(Math.abs(n)))}`;
+}
 
 export function value(n) {
   if (n === null || n === undefined) return '–';
@@ -46,6 +49,18 @@ export function odds(surprise) {
   if (surprise >= 12) return 'less than 1 in 10^12';
   const one = 10 ** surprise;
   return one < 1.5 ? 'ordinary' : `1 in ${one >= 10_000 ? SHORT.format(one) : WHOLE.format(one)}`;
+}
+
+const SHARED = {
+  signup: 'sign-up cohort', payment: 'payment family|payment families', address: 'address block', client: 'client fingerprint',
+  system: 'system prompt', parameters: 'set of parameters|sets of parameters', template: 'prompt template',
+};
+
+/** ["signup=a", "signup=b", "payment=c"] → "2 sign-up cohorts, 1 payment family". The values are opaque tokens. */
+export function shared(linkage) {
+  const counts = {};
+  for (const view of linkage.map((text) => text.split('=')[0])) counts[view] = (counts[view] ?? 0) + 1;
+  return Object.entries(counts).map(([view, count]) => plural(count, ...(SHARED[view] ?? name(view)).split('|'))).join(', ');
 }
 
 export const name = (signal) => signal.replaceAll('_', ' ');

@@ -1,7 +1,8 @@
 """The command line: `stillwatch` or `python -m launch`.
 
-Exit codes: 0 done, 1 the answer is no (a demo that found nothing, a policy that is wrong), 2 wrong usage or settings,
-3 a part is not available, 4 no such thing, 5 a conflict. `--json` prints what programs read; progress goes to stderr.
+Exit codes: 0 done, 1 the answer is no (a demo that found nothing, a doctor that warns), 2 wrong usage or settings (or a
+doctor that found a fault), 3 a part is not available, 4 no such thing, 5 a conflict. `--json` prints what programs read;
+progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _COMMANDS: Final = {
     "up": "commands_run", "demo": "commands_run",
     "simulate": "commands_data", "replay": "commands_data",
     "backtest": "commands_backtest",
-    "score": "commands_operate", "explain": "commands_operate",
+    "score": "commands_operate", "explain": "commands_operate", "doctor": "commands_doctor",
     "revoke": "commands_operate", "undo": "commands_operate", "enforcement": "commands_operate",
 }  # fmt: skip
 _GROUPS: Final = {
@@ -56,12 +57,11 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
 
 def main() -> int:
     try:
-        app_for(sys.argv[1:])(standalone_mode=False)
+        # Without its own exits, click answers what `typer.Exit` was raised with.
+        done = app_for(sys.argv[1:])(standalone_mode=False)
     except StillwatchError as error:
         print(f"stillwatch: {error}", file=sys.stderr)
         return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 2)
-    except typer.Exit as done:
-        return done.exit_code
     except typer.Abort:
         return 130
     except Exception as error:
@@ -70,4 +70,4 @@ def main() -> int:
             raise
         show()
         return 2
-    return 0
+    return done if isinstance(done, int) else 0

@@ -7,15 +7,17 @@ import sys
 import uuid
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from launch.client import Api
+from launch.explain_view import explanation
 from launch.running import find
-from stillwatch.errors import SettingsError
+from stillwatch.errors import NotFound, SettingsError
+from stillwatch.revocation import MAX_TTL_S
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's answer as it is.")]
 DataDir = Annotated[str, typer.Option(help="Where `stillwatch up` left its address.")]
@@ -69,12 +71,15 @@ def score(
 
 
 def explain(
-    account: Annotated[str, typer.Argument(help="An account, or a campaign (c-…).")],
+    account: Annotated[str, typer.Argument(help="A verdict (v-…), a campaign (c-…) or an account.")],
     as_json: AsJson = False,
     data_dir: DataDir = _DIR,
 ) -> None:
-    """What is known of an account or a campaign, and what speaks for and against it."""
+    """Why a verdict was given, from what is stored of it; or what is known of an account or a campaign now."""
     api = Api(find(data_dir))
+    if account.startswith("v-"):
+        _explain_verdict(api, account, as_json)
+        return
     if account.startswith("c-"):
         _explain_campaign(api.call("GET", f"/v1/campaigns/{account}"), as_json)
         return
@@ -91,10 +96,29 @@ def explain(
     _print_signals(answer["signals"])
     for verdict in answer["verdicts"][:5]:
         print(f"verdict {verdict['id']}: {verdict['action']} ({verdict['mode']}). {verdict['reason']}")
+    if answer["verdicts"]:
+        print("why: stillwatch explain VERDICT")
     enforced = answer["enforced"]
     print(f"gateways are told: {enforced['action']}, {enforced['revocation']}" if enforced else "gateways let it pass")
     if answer["incomplete"]:
         print(f"did not answer, so missing here: {', '.join(answer['incomplete'])}", file=sys.stderr)
+
+
+def _explain_verdict(api: Api, verdict: str, as_json: bool) -> None:
+    try:
+        answer = api.call("GET", f"/v1/verdicts/{quote(verdict, safe='')}/explanation?accounts=100000")
+    except NotFound:
+        print(
+            f"stillwatch: no verdict {verdict} is kept. They are kept for {MAX_TTL_S // 86_400} days. `stillwatch "
+            "explain ACCOUNT` lists those of an account; a revocation names its verdict; of an older one the audit "
+            "stream says who did what",
+            file=sys.stderr,
+        )
+        raise typer.Exit(4) from None
+    if as_json:
+        _print_json(answer)
+        return
+    print(explanation(answer), end="")
 
 
 def _explain_campaign(campaign: dict[str, Any], as_json: bool) -> None:

@@ -153,15 +153,18 @@ class AggregatorCore:
         if known is not None:
             known.add_evidence(found, accounts, evidence)
             self._docket.confirm(known.id, evidence)
+            known.note_test(key, found, evidence, self._docket.stand, self._now, opened=False)
             self._extend(known, key, slots, moment)
             return
         if not self._docket.is_discovery(key, evidence):
             return
         known = self._known.that_proves_to_be(key, accounts, found, moment.beside.handoffs)
+        opened = known is None
         known = known or self._known.add(key, found, self._now)
         if known is not None:
             self._docket.settle(key)
             self._docket.confirm(known.id, evidence)
+            known.note_test(key, found, evidence, self._docket.stand, self._now, opened=opened)
             known.add_evidence(found, accounts, evidence)
             known.core |= accounts
             known.follow(key)

@@ -11,6 +11,7 @@ import numpy as np
 from stillwatch.correlation.attribution import ListedMember
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.conduct import GroupConduct
+from stillwatch.correlation.docket import Stand
 from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.matching import Match
@@ -19,6 +20,7 @@ from stillwatch.correlation.mixtures import MIXTURE
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
 from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
+from stillwatch.grounds import GroupTested, kept
 from stillwatch.life import History, State, noted, state_at
 from stillwatch.signature import Signature
 from stillwatch.summary import AccountSummary
@@ -54,6 +56,7 @@ class OpenCampaign:
     history: History = ()
     merged_into: str | None = None
     absorbed: tuple[str, ...] = ()
+    tests: tuple[GroupTested, ...] = ()
     matched: Match | None = None  # the imported indicator that it is most like
 
     def follow(self, key: Key) -> None:
@@ -67,6 +70,20 @@ class OpenCampaign:
             self.best = found
         strongest = sorted((*self.evidence, (found.e_value, found.supported, accounts)), key=lambda item: -item[0])
         self.evidence = tuple(strongest[:MAX_KEYS])
+
+    def note_test(
+        self, key: Key, found: GroupTest, weighted: float, stand: Stand, now_unix_nano: int, *, opened: bool
+    ) -> None:
+        """For whoever asks later how it was found. ``stand``: of the docket at the test."""
+        beside = tuple((one.name, one.p_value) for one in found.beside)
+        if found.conduct is not None:
+            beside = (("conduct", found.conduct.p_value), *beside)
+        tested = GroupTested(
+            at_unix_nano=now_unix_nano, group="=".join(key), accounts=found.tested_accounts, f=found.f, normal_f=found.normal_f,
+            p_value=found.p_value, beside=beside, e_value=found.e_value, weighted=weighted, bar=stand.bar,
+            tests=stand.tests, level=stand.level, opened=opened,
+        )  # fmt: skip
+        self.tests = kept((*self.tests, tested))
 
     @property
     def e_value(self) -> float:
@@ -144,7 +161,7 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     return OpenCampaign(
         campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value,
         campaign.signature, campaign.state, campaign.history or noted((), campaign.detected_at_unix_nano, "found", ""),
-        campaign.merged_into, campaign.absorbed,
+        campaign.merged_into, campaign.absorbed, campaign.tests,
     )  # fmt: skip
 
 
@@ -181,6 +198,7 @@ def describe(campaign: OpenCampaign, table: AccountTable, demand: Vector, now: i
         history=campaign.history,
         merged_into=campaign.merged_into,
         absorbed=campaign.absorbed,
+        tests=campaign.tests,
     )
 
 
@@ -231,12 +249,15 @@ def _signals(campaign: OpenCampaign, extraction: Extraction) -> tuple[Signal, ..
     return (
         Signal(
             "homogeneity", best.f, best.normal_f, -float(np.log10(max(best.p_value, 1e-300))),
-            f"the topics of these {best.tested_accounts} accounts differ by F = {best.f:.4f}; {compared}. Accounts that "
-            "differ by nothing are fed from one pool; what they asked about did not propose the group",
+            f"the topics of these {best.tested_accounts} accounts differ by F = {best.f:.4f}; {compared}. Accounts "
+            "that differ by nothing are fed from one pool; what they asked about did not propose the group",
         ),
         Signal(
             "pool_breadth", best.breadth, None, None,
-            f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job covers few",
+            (
+                f"together they cover {best.breadth:.0%} as many topics as all accounts do; a product with one job "
+                "covers few"
+            ),
         ),
         *behaviour,
         *(finding.signal() for finding in best.beside),
@@ -269,7 +290,7 @@ def _behaviour(found: GroupConduct) -> tuple[Signal, ...]:
     if found.volume < BLUNT_VOLUME:
         return (habit,)
     much = (
-        f"each of them sends far more than people do: {found.volume:+.1f} standard deviations of the logarithm of conversations "
-        "a day from all accounts, on average"
+        f"each of them sends far more than people do: {found.volume:+.1f} standard deviations of the logarithm of "
+        "conversations a day from all accounts, on average"
     )
     return habit, Signal("volume", found.volume, None, None, much)

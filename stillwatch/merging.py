@@ -18,6 +18,7 @@ from stillwatch.campaigns import MAX_KEYS, OpenCampaign
 from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.homogeneity import Counts, heterogeneity, likeness
 from stillwatch.correlation.nulls import Slots
+from stillwatch.grounds import kept
 from stillwatch.life import noted
 from stillwatch.verdict import Campaign
 
@@ -96,6 +97,7 @@ def absorb(older: OpenCampaign, younger: OpenCampaign, now_unix_nano: int, why: 
         older.follow(key)
     older.best = max(older.best, younger.best, key=lambda test: test.e_value)
     older.strongest = max(older.strongest, younger.strongest)
+    older.tests = kept((*older.tests, *(replace(one, opened=False) for one in younger.tests)))
     older.evidence = tuple(sorted((*older.evidence, *younger.evidence), key=lambda item: -item[0])[:MAX_KEYS])
     if younger.signature is not None:
         older.signature = younger.signature if older.signature is None else older.signature.fuller(younger.signature)

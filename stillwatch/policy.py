@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import stillwatch
+from stillwatch.grounds import Grounds
 from stillwatch.revocation import Revocation, revocation_id
 from stillwatch.settings import Policy, PolicyRule
 from stillwatch.verdict import AccountScore, Action, Campaign, Member, Mode, Verdict, strength
+from stillwatch.versions import versions
 
 _VERIFICATION: Final = ("none", "email", "payment", "business", "contract")
 
@@ -45,7 +47,9 @@ def decide_campaign(
             continue
         names = {m.account for m in covered}
         open_members = [m for m in open_members if m.account not in names]
-        out.append(_verdict(campaign, rule, sorted(names), policy, now_unix_nano, config_sha256))
+        covered.sort(key=lambda member: member.account)
+        grounds = _grounds(campaign, rule, covered, population)
+        out.append(_verdict(campaign, rule, sorted(names), policy, now_unix_nano, config_sha256, grounds))
     return out
 
 
@@ -61,13 +65,24 @@ def _covers(rule: PolicyRule, member: Member, population: Population) -> bool:
     return _rank(verified) < _rank(rule.below_verification)
 
 
+def _grounds(campaign: Campaign, rule: PolicyRule, covered: list[Member], population: Population) -> Grounds:
+    return Grounds(
+        versions=versions(), e_value=campaign.e_value, asked_e_value=rule.min_e_value,
+        asked_confidence=rule.min_member_confidence, spared_from=rule.below_verification,
+        confidences=tuple(member.confidence for member in covered), requests=tuple(member.requests for member in covered),
+        listed_members=len(campaign.members), active_accounts=population.active_accounts, linkage=campaign.linkage,
+        tests=campaign.tests,
+    )  # fmt: skip
+
+
 def _rank(verification: str) -> int:
     return _VERIFICATION.index(verification) if verification in _VERIFICATION else 0
 
 
 def _verdict(
-    campaign: Campaign, rule: PolicyRule, members: list[str], policy: Policy, now_unix_nano: int, config_sha256: str
-) -> Verdict:
+    campaign: Campaign, rule: PolicyRule, members: list[str], policy: Policy, now_unix_nano: int, config_sha256: str,
+    grounds: Grounds,
+) -> Verdict:  # fmt: skip
     identity = "\x1f".join([campaign.id, rule.name, policy.version, *members])
     strongest = max(campaign.signals, key=lambda signal: signal.surprise or 0.0)
     return Verdict(
@@ -86,6 +101,7 @@ def _verdict(
         detector_version=stillwatch.__version__,
         config_sha256=config_sha256,
         ttl_s=rule.ttl_s,
+        grounds=grounds,
     )
 
 
@@ -103,6 +119,7 @@ def decide_account(score: AccountScore, policy: Policy, now_unix_nano: int, conf
                 reason=f"score {score.score:.2f}: {worst.sentence}", signals=score.signals, campaign=None,
                 members=(score.account,), decided_at_unix_nano=now_unix_nano, policy_version=policy.version,
                 rule=rule.name, detector_version=stillwatch.__version__, config_sha256=config_sha256, ttl_s=rule.ttl_s,
+                grounds=Grounds(versions(), score=score.score, asked_score=rule.min_score),
             )  # fmt: skip
     return None
 

@@ -207,6 +207,10 @@ class VerdictLog(Protocol):
         """Newest first; of one account or campaign when ``subject`` is given."""
         ...
 
+    async def verdict(self, id: str) -> Verdict:
+        """Raises :class:`~stillwatch.errors.NotFound`: there was none, or it is no longer kept."""
+        ...
+
 
 class AuditLog(Protocol):
     async def append(self, entry: AuditEntry) -> None: ...

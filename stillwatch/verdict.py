@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
 from stillwatch.extraction import Extraction
+from stillwatch.grounds import Grounds, GroupTested
 from stillwatch.life import History, State
 from stillwatch.signature import Signature
 
@@ -82,7 +83,7 @@ class Campaign:
 
     ``extraction``: how much it took. ``signature``: what it is recognised by. ``history``: (event time in unix s, what,
     detail). ``merged_into``: the older campaign that this one proved to be a part of; ``absorbed``: those that became a part
-    of this one. What was published before there was any of this lacks it.
+    of this one. ``tests``: those of its groups that count most. What was published before there was any of this lacks it.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Campaign:
     history: History = ()
     merged_into: str | None = None
     absorbed: tuple[str, ...] = ()
+    tests: tuple[GroupTested, ...] = ()
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -120,6 +122,7 @@ class Campaign:
                 "signature": None if signature is None else Signature.from_map(signature),
                 "history": tuple((int(t), str(what), str(detail)) for t, what, detail in raw.get("history", ())),
                 "absorbed": tuple(raw.get("absorbed", ())),
+                "tests": tuple(GroupTested.from_map(one) for one in raw.get("tests", ())),
             }
         )
 
@@ -127,7 +130,8 @@ class Campaign:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What was decided, about whom, on which evidence, by which version. The id is a function of the decision, so a
-    replay of the same events decides the same verdict under the same id."""
+    replay of the same events decides the same verdict under the same id. ``grounds``: what else it rested on; one of an older
+    version has none."""
 
     id: str
     kind: Literal["account", "campaign"]
@@ -144,6 +148,7 @@ class Verdict:
     detector_version: str
     config_sha256: str
     ttl_s: int
+    grounds: Grounds | None = None
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -151,7 +156,15 @@ class Verdict:
     @classmethod
     def from_map(cls, raw: Mapping[str, Any]) -> Verdict:
         signals = tuple(signal_from_map(signal) for signal in raw["signals"])
-        return cls(**{**raw, "signals": signals, "members": tuple(raw["members"])})
+        grounds = raw.get("grounds")
+        return cls(
+            **{
+                **raw,
+                "signals": signals,
+                "members": tuple(raw["members"]),
+                "grounds": None if grounds is None else Grounds.from_map(grounds),
+            }
+        )
 
 
 def signal_from_map(raw: Mapping[str, Any]) -> Signal:

@@ -11,7 +11,7 @@ import importlib.util
 import logging
 import random
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,9 +36,11 @@ _LOST = (ConnectionError, nats.errors.StaleConnectionError)
 _BUGS = (nats.errors.BadSubjectError, nats.errors.BadHeaderError, nats.js.errors.InvalidKeyError)
 
 
-async def connect(settings: NatsSettings, name: str, *, within_s: float = 10.0) -> Client:
+async def connect(
+    settings: NatsSettings, name: str, *, within_s: float = 10.0, heard: Callable[[Exception], None] | None = None
+) -> Client:
     """A connected client. Raises ``Unavailable`` when no server answers in ``within_s``, ``SettingsError`` when the
-    settings can not work."""
+    settings can not work. ``heard``: is told of what the server complains about later, such as a forbidden publish."""
     if not settings.urls:
         raise SettingsError("nats.urls", "no server to connect to", "Name one, or start the embedded server first")
     client = Client()
@@ -46,6 +48,8 @@ async def connect(settings: NatsSettings, name: str, *, within_s: float = 10.0) 
 
     async def on_error(error: Exception) -> None:
         seen[type(error)] = error
+        if heard is not None:
+            return heard(error)
         _log.warning("nats %s: %s: %s", name, type(error).__name__, error)
 
     async def on_disconnect() -> None:
@@ -77,7 +81,7 @@ async def connect(settings: NatsSettings, name: str, *, within_s: float = 10.0) 
                 ping_interval=20,  # a half-open connection is noticed within a minute
                 pending_size=_PENDING_BYTES,
                 flush_timeout=5.0,
-                **_security(settings),
+                **security(settings),
             )
     except (TimeoutError, nats.errors.Error, OSError) as error:
         await close(client)
@@ -122,7 +126,7 @@ def _next_server(pool: list[Server], _info: dict[str, Any]) -> tuple[Server, flo
     return chosen, random.uniform(ceiling / 2, ceiling)
 
 
-def _security(settings: NatsSettings) -> dict[str, Any]:
+def security(settings: NatsSettings) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if settings.credentials_file is not None:
         if importlib.util.find_spec("nkeys") is None:

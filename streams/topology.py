@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 _DAY_S: Final = 24 * 3600
 _GIB: Final = 1024**3
 # The oldest server with the reset API, by which a feed starts where its state ends.
-_MIN_SERVER: Final = (2, 14)
+MIN_SERVER: Final = (2, 14)
 # Nothing reads a verdict once no revocation made from it can be in force; audits are asked for a year later.
 _VERDICTS_MAX_AGE_S: Final = MAX_TTL_S
 _AUDIT_MAX_AGE_S: Final = 400 * _DAY_S
@@ -110,8 +110,8 @@ def consumer(settings: Settings, partition: int) -> ConsumerConfig:
 async def ensure(client: Client, settings: Settings) -> None:
     """Everything above exists and is as configured. Raises ``DeploymentMismatch``, ``SettingsError``, ``Unavailable``."""
     version = client.connected_server_version
-    if (version.major, version.minor) < _MIN_SERVER:
-        wanted = ".".join(map(str, _MIN_SERVER))
+    if (version.major, version.minor) < MIN_SERVER:
+        wanted = ".".join(map(str, MIN_SERVER))
         raise SettingsError(
             "nats.urls", f"this is {version}", f"Use nats-server {wanted} or later: feeds need its reset"
         )
@@ -140,7 +140,7 @@ async def _require_jetstream(context: JetStreamContext) -> None:
 
 async def _refuse_other_partitions(context: JetStreamContext, settings: Settings) -> None:
     # The server would let us change the transform: accounts would move away from the partitions that know them.
-    existing = await _config_of(context, subjects.REQUESTS)
+    existing = await config_of(context, subjects.REQUESTS)
     if existing is None:
         return
     transform = existing.subject_transform
@@ -153,13 +153,13 @@ async def _refuse_other_partitions(context: JetStreamContext, settings: Settings
 async def _ensure_stream(context: JetStreamContext, wanted: StreamConfig) -> None:
     name = wanted.name or ""
     try:
-        existing = await _config_of(context, name)
+        existing = await config_of(context, name)
         if existing is None:
             # Two processes may both find it missing; creating the same stream twice is one stream.
             await context.add_stream(wanted)
             _log.info("created stream %s", name)
             return
-        changes = _changes(existing, wanted)
+        changes = changes_of(existing, wanted)
         if changes:
             await context.update_stream(existing.evolve(**changes))
             _log.info("updated stream %s: %s", name, ", ".join(sorted(changes)))
@@ -169,14 +169,14 @@ async def _ensure_stream(context: JetStreamContext, wanted: StreamConfig) -> Non
         raise SettingsError(f"stream {name}", f"refused: {error.description}", _remedy(error)) from error
 
 
-async def _config_of(context: JetStreamContext, name: str) -> StreamConfig | None:
+async def config_of(context: JetStreamContext, name: str) -> StreamConfig | None:
     try:
         return (await context.stream_info(name)).config
     except nats.js.errors.NotFoundError:
         return None
 
 
-def _changes(existing: StreamConfig, wanted: StreamConfig) -> dict[str, Any]:
+def changes_of(existing: StreamConfig, wanted: StreamConfig) -> dict[str, Any]:
     """The fields that we set and that differ; what an operator added to the stream (tags, mirrors) stays."""
     found, ours = existing.as_dict(), wanted.as_dict()
     return {field: getattr(wanted, field) for field, value in ours.items() if found.get(field) != value}

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from stillwatch import subjects
+from stillwatch.errors import NotFound
 from stillwatch.event import ACCOUNT_TOKEN
 from stillwatch.verdict import Campaign, Verdict
 from streams.journal import Entry, Journal, header_value
@@ -58,6 +59,13 @@ class JournalVerdictLog:
             return []  # it comes from a URL; a wildcard would show everybody's
         matching = subjects.verdict_subject("*", subject or "*", "*")
         return _decoded(await self._journal.newest(limit, matching), Verdict)
+
+    async def verdict(self, id: str) -> Verdict:
+        matching = subjects.verdict_subject("*", "*", id)
+        found = _decoded(await self._journal.newest(1, matching), Verdict) if ACCOUNT_TOKEN.match(id) else []
+        if not found:
+            raise NotFound("verdict", id)
+        return found[0]
 
     async def campaigns(self) -> list[Campaign]:
         return _decoded(await self._journal.newest(_MAX_CAMPAIGNS, subjects.campaign_subject("*")), Campaign)

@@ -7,6 +7,7 @@ and one campaign is one discovery, under however many values it is seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from stillwatch.correlation.blocks import BLOCK
@@ -36,6 +37,16 @@ _LENT_WEIGHT: Final = 10.0
 # many false ones are sent, the evidence that everybody else needs grows by half.
 _MAX_LENT_SHARE: Final = 0.5
 _ALWAYS_LENT: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What is asked of a group at a moment. ``bar``: the weighted e-value that a discovery needs, beside those that are one
+    already. ``tests``: ever made."""
+
+    level: float
+    tests: int
+    bar: float
 
 
 class Docket:
@@ -151,6 +162,18 @@ class Docket:
         self._keep_largest(self._strong.setdefault(key, {}), evidence)
         known = [max(one.values()) for one in (*self._found.values(), *self._strong.values())]
         return evidence >= e_bh(known, self.weight, self._level)
+
+    @property
+    def stand(self) -> Stand:
+        """
+        >>> docket = Docket(level=0.05)
+        >>> docket.weigh(("signup", "promo-a"), 10.0), docket.stand
+        (30.0, Stand(level=0.05, tests=1, bar=60.0))
+        """
+        known = [max(one.values()) for one in (*self._found.values(), *self._strong.values())]
+        smallest = e_bh(known, self.weight, self._level)
+        made = sum(evidence >= smallest for evidence in known)
+        return Stand(self._level, self.tests, self.weight / (self._level * max(made, 1)))
 
     @property
     def weight(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 from fastapi.routing import APIRoute
-from http_world import KEYS, World, a_campaign
+from http_world import KEYS, World, a_campaign, a_verdict
 
 from serve.keys import SCOPES
 from serve.problems import _OF_ERROR, KINDS, of_stillwatch_error
@@ -149,7 +149,8 @@ async def test_answers_fit_the_schemas_of_the_document(world: World) -> None:
     await world.http.post("/v1/events", json=[world.event(f"r-{n}") for n in range(30)])
     body = {"account": "acct-1", "action": "throttle", "reason": "case 7", "ttl_s": 600}
     made = (await world.http.post("/v1/revocations", json=body)).json()
-    concretely = {"{account}": "acct-1", "{campaign}": "c-1", "{revocation}": made["id"]}
+    await world.hub.verdicts.publish_verdict(a_verdict("v-1", "acct-1"))
+    concretely = {"{account}": "acct-1", "{campaign}": "c-1", "{revocation}": made["id"], "{verdict}": "v-1"}
     checked = 0
     for method, path, operation in OPERATIONS:
         if method != "GET" or path in {"/metrics", "/authz/{path}"}:

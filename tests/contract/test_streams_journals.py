@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import pytest
 from stream_values import SIGNAL, T0, a_campaign, a_letter, a_verdict
 from stream_worlds import World
 
+from stillwatch.errors import NotFound
 from stillwatch.event import Rejected
 from stillwatch.ports import AuditEntry, DeadLetter
 
@@ -66,6 +68,15 @@ async def test_verdicts_of_one_account_or_campaign_newest_first(world: World) ->
     assert await world.hub.verdicts.verdicts("c-1") == [campaign]
     assert await world.hub.verdicts.verdicts("acct-9") == []
     assert [v.id for v in await world.hub.verdicts.verdicts(limit=2)] == ["v-9", "v-5"]
+
+
+async def test_one_verdict_is_found_by_its_id_whomever_it_is_about(world: World) -> None:
+    for number in range(3):
+        await world.hub.verdicts.publish_verdict(a_verdict(number, about=f"acct-{number}"))
+    assert await world.hub.verdicts.verdict("v-1") == a_verdict(1, about="acct-1")
+    for unknown in ("v-9", "*", ">", "acct-1", ""):
+        with pytest.raises(NotFound):
+            await world.hub.verdicts.verdict(unknown)
 
 
 async def test_a_wildcard_is_not_an_account(world: World) -> None:
