@@ -16,8 +16,9 @@ _SHOWN_H: Final = (1, 3, 6, 12, 18, 24, 36, 48, 60, 72, 96, 120, 168)
 _DAY_H: Final = 24.0
 _HEAD: Final = """## The disclosed campaign
 
-Made by `{command}`. The default policy in enforce mode; what a campaign is refused it does not send elsewhere. **Leaked**: sent before its account was first
-acted on. **Served**: that, and what comes when an action has run out. Shares are of what it would have sent by then.
+Made by `{command}`. The default policy in enforce mode, in a closed loop: a refused call is tried on the next account, the refused account is replaced after
+twelve hours, and the gateways report refused calls. **Served**: what it got. **Leaked**: of that, what came before its account was first acted on.
+Shares are of what it would have sent by then, undisturbed. Replacements count as attackers.
 """
 
 
@@ -95,8 +96,8 @@ def _goals(one: Mapping[str, Any], course: Course) -> list[str]:
         "Projected: every later day it sends as much as on a day here, and as large a share leaks as in the last 24 hours"
     )
     lines.append(
-        f"- served: {last['served'] / last['sent']:.1%}, projected in the same way {served:.1%}: actions run out, and "
-        "the same decision is not taken twice"
+        f"- served: {last['served'] / last['sent']:.1%}, projected in the same way {served:.1%}: what is refused "
+        "on one account is tried on the next, and actions run out"
     )
     return ["\n".join(lines) + "\n"]
 

@@ -40,6 +40,10 @@ MAX_INT64: Final = 2**63 - 1
 # Clocks of gateways differ by seconds, a broken time zone by hours. Beyond a day it is not a clock but a mistake.
 MAX_FUTURE_NANO: Final = 24 * 3600 * 1_000_000_000
 
+# `error.type` of a call that the gateway refused because of a decision of ours. Such a call says nothing of how its account
+# is used, for nobody was served; but a relay tries it again on the next of its accounts.
+REFUSED: Final = "stillwatch.refused"
+
 
 @dataclass(frozen=True, slots=True)
 class RequestEvent:
@@ -59,6 +63,11 @@ class RequestEvent:
     def number(self, name: str) -> float | None:
         value = self.attributes.get(name)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
+    def refused(self) -> bool:
+        """By a decision of ours."""
+        return self.attributes.get("error.type") == REFUSED
 
     def texts(self, name: str) -> list[str]:
         value = self.attributes.get(name)

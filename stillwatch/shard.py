@@ -126,6 +126,9 @@ class PartitionCore:
     # -- one event ---------------------------------------------------------------------------------------------------
 
     def _take(self, event: RequestEvent) -> None:
+        if event.refused:
+            self._take_refused(event)
+            return
         state, evicted = self._accounts.open(event.account, event.time_unix_nano)
         if evicted:
             self._ledger.forget(evicted)
@@ -137,6 +140,15 @@ class PartitionCore:
         score = self._scorer.score_then_learn(state, fingerprint)
         if score is not None and score.band == "severe":
             self._ledger.alert(score)
+
+    def _take_refused(self, event: RequestEvent) -> None:
+        """Nothing is scored, and nothing is learnt of an account that is not known any longer."""
+        self.counts["refused"] += 1
+        state = self._accounts.get(event.account)
+        if state is not None:
+            state.refused(event, event_fingerprint(event))
+            self._accounts.put(state)
+            self._ledger.changed.add(state.account)
 
     # -- questions ---------------------------------------------------------------------------------------------------
 

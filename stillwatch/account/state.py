@@ -133,6 +133,12 @@ class AccountState:
         for name, fold in memories.items():
             self.memory[name] = fold(self.memory.get(name), event, fingerprint)
 
+    def refused(self, event: RequestEvent, fingerprint: Fingerprint | None) -> None:
+        """One request that was refused by a decision of ours: a failed call, for hand-offs, and nothing else."""
+        self.profile.errors += 1
+        if fingerprint is not None:
+            self.failed = [*self.failed[1 - _LAST_FAILED :], _call(event, fingerprint)]
+
     def _new_era(self, era: int) -> Profile:
         """What is older than the era that has just ended is taken out; nothing is left after a silent era."""
         if era > self.era + 1:
@@ -203,7 +209,7 @@ class AccountState:
         begins = self._begins_conversation(get("gen_ai.conversation.id"), sketch)
         failed = _invites_another_try(get)
         if begins or failed:
-            call = (event.time_unix_nano // _MS_NANO, crc32(b"%x %x" % (sketch, fingerprint.chars)))
+            call = _call(event, fingerprint)
             if begins:
                 self.begun = [*self.begun[1 - _LAST_BEGUN :], call]
             if failed:
@@ -328,6 +334,10 @@ class AccountState:
 def event_half(event_id: str) -> int:
     """Which half of the topic counts an event falls into: 0 proposes groups, 1 tests them."""
     return crc32(event_id.encode()) & 1
+
+
+def _call(event: RequestEvent, fingerprint: Fingerprint) -> Call:
+    return event.time_unix_nano // _MS_NANO, crc32(b"%x %x" % (fingerprint.sketch, fingerprint.chars))
 
 
 def _invites_another_try(get: Any) -> bool:

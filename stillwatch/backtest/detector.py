@@ -44,6 +44,9 @@ class Detector(Protocol):
     def observe(self, event: RequestEvent) -> None:
         """One request that was served. Never raises for bad data."""
 
+    def refused(self, event: RequestEvent) -> None:
+        """One request that the gateway refused because of what this detector decided."""
+
     def advance(self, now_unix_nano: int) -> list[ActedOn]:
         """The evaluation at a tick: what is newly acted on. Everything observed so far ended at or before ``now``,
         late events apart."""

@@ -8,11 +8,12 @@ wrong date far in the future costs one evaluation. What is acted on at a tick is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from stillwatch.backtest.detector import Detector
 from stillwatch.backtest.ledger import Ledger
-from stillwatch.event import RequestEvent
+from stillwatch.event import REFUSED, RequestEvent
 from stillwatch.recent import RecentIds
 from stillwatch.settings import DetectionSettings
 from stillwatch.ticks import nano_of, tick_after
@@ -55,8 +56,10 @@ class Backtest:
             self._advance_to(time)
         refused = self.refuses(account, time)
         self.ledger.saw(account, time, refused=refused)
-        if not refused:
-            self._observed = True
+        self._observed = True
+        if refused:
+            self.detector.refused(replace(event, attributes={**event.attributes, "error.type": REFUSED}))
+        else:
             self.detector.observe(event)
 
     def refuses(self, account: str, time_unix_nano: int) -> bool:

@@ -59,6 +59,9 @@ class Stillwatch:
         if len(waiting) >= _BATCH:
             self._take(partition)
 
+    def refused(self, event: RequestEvent) -> None:
+        self.observe(event)
+
     def _take(self, partition: int) -> None:
         observed = self._partitions[partition].observe(self._waiting[partition])
         self._waiting[partition] = []

@@ -25,7 +25,9 @@ Floats = npt.NDArray[np.float64]
 # By how much chance an upper limit is exceeded; fixed beforehand, the best is taken.
 _EXCEEDED: Final = np.geomspace(1e-1, 1e-8, 22)
 _BUSY: Final = 0.01
-_CLASSES: Final = 64  # of customers by their share, each taken as its largest: a million customers cost as much as a thousand
+_CLASSES: Final = (
+    64  # of customers by their share, each taken as its largest: a million customers cost as much as a thousand
+)
 _STEPS: Final = np.geomspace(1e-3, 40.0, 48)  # of the busiest customer's exponent: where z is looked for
 
 
@@ -79,7 +81,8 @@ class ChanceComponents:
 
     def _by_class(self, shares: Floats) -> Floats:
         at = np.searchsorted(self._classes, self._touched * (1 - 1e-12))
-        return np.bincount(np.minimum(at, len(self._classes) - 1), weights=shares, minlength=len(self._classes))
+        places = np.minimum(at, len(self._classes) - 1)
+        return np.asarray(np.bincount(places, weights=shares, minlength=len(self._classes)), dtype=np.float64)
 
 
 def _shares(counts: Floats) -> Floats:

@@ -35,10 +35,11 @@ class HandoffGraph:
         known = [(pair, one, other) for pair, one, other in found if one is not None and other is not None]
         ends: Slots = np.array([[one, other] for _, one, other in known], dtype=np.int64).reshape(-1, 2)
         self._table = table
-        units, *counted = table.failed_and_begun()
-        self._chance = ChanceComponents(*counted, handoffs.backwards)
-        quiet = ~np.isin(table.unit_hashes(ends), units[self._chance.busy]).any(axis=1)
-        ends, known = ends[quiet], [one for one, kept in zip(known, quiet, strict=True) if kept]
+        units, failed, begun = table.failed_and_begun()
+        self._chance = ChanceComponents(failed, begun, handoffs.backwards)
+        busy: npt.NDArray[np.bool_] = np.isin(table.unit_hashes(ends), units[self._chance.busy])
+        quiet: npt.NDArray[np.bool_] = ~np.any(busy, axis=1)
+        ends, known = ends[quiet], [one for one, kept in zip(known, quiet.tolist(), strict=True) if kept]
         label, customers = _connected(ends, table)
         counts = customers[label] >= _FEWEST_CUSTOMERS
         self.ends: Slots = ends[counts]

@@ -81,7 +81,9 @@ class Normality:
         groups = self._teaching(self.groups(honest))
         units = [table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups]
         conduct.learn(units)
-        beside = BesideContent(table, handoffs, honest, compared, [slots for _, slots in groups], conduct, now_unix_nano)
+        beside = BesideContent(
+            table, handoffs, honest, compared, [slots for _, slots in groups], conduct, now_unix_nano
+        )
         ordinary = [
             group
             for group, scores in zip(groups, units, strict=True)
@@ -122,7 +124,8 @@ class Normality:
     ) -> tuple[GroupNull | None, GroupNull | None]:
         """How honest groups differ in content: as they are, and those of their accounts who behave alike."""
         before, self._measured = self._measured, {}
-        whole, picked = [], []
+        whole: list[tuple[float, float]] = []
+        picked: list[tuple[float, float]] = []
         for key, slots in groups:
             conversations = int(self._table.conversations(slots).sum())
             measured_at, found, alike = before.get(key, (0, None, None))

@@ -269,8 +269,8 @@ class AccountTable:
         count = len(units)
         return (
             units,
-            np.bincount(at, self._failures[used], minlength=count),
-            np.bincount(at, self._conversations[used], minlength=count),
+            np.bincount(at, self._failures[used], minlength=count).astype(np.float64),
+            np.bincount(at, self._conversations[used], minlength=count).astype(np.float64),
         )
 
     def unit_hashes(self, slots: Slots) -> Slots:

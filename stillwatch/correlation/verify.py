@@ -26,8 +26,8 @@ from typing import Final
 import numpy as np
 from scipy.special import stdtr
 
-from stillwatch.correlation.beside_content import TESTS
 from stillwatch.correlation.behaving import behaving_alike
+from stillwatch.correlation.beside_content import TESTS
 from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.evidence import e_from_p
 from stillwatch.correlation.finding import Finding
@@ -173,7 +173,9 @@ def examine_group(
         return out
     if out.breadth < MIN_RELATIVE_BREADTH:
         return out.set_aside(f"covers {out.breadth:.0%} of the population's topics: one job, or one assignment")
-    if all(one.f - 1.645 * one.standard_error > MILD_RELATIVE_F * usual_f for one in (whole, picked) if one is not None):
+    if all(
+        one.f - 1.645 * one.standard_error > MILD_RELATIVE_F * usual_f for one in (whole, picked) if one is not None
+    ):
         return out.set_aside("what its accounts ask differs as honest accounts' does: no common source")
     return _against_honest_sets(table, slots, kept, population, honest, out, alike, both, alone, weights, settings)
 

@@ -7,6 +7,7 @@ becomes an error of the platform.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stillwatch.errors import SettingsError
-from stillwatch.event import MAX_ID_CHARS, AttributeValue, RequestEvent
+from stillwatch.event import MAX_ID_CHARS, REFUSED, AttributeValue, RequestEvent
 from stillwatch.gateway.calls import is_model_call, request_attributes, response_attributes, stream_attributes
 from stillwatch.gateway.enforcer import Enforcer
 from stillwatch.gateway.identity import Identify, Identity, bearer_identity
 from stillwatch.gateway.publisher import Publisher
-from stillwatch.gateway.refusal import Throttle, refusal, refuses
+from stillwatch.gateway.refusal import FirstRefused, Throttle, refusal, refuses
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # 1 MiB holds a prompt of 200,000 tokens and takes json a few milliseconds. Beyond, the call is reported without its prompt.
 MAX_REQUEST_BYTES: Final = 1_048_576
 MAX_RESPONSE_BYTES: Final = 262_144
+# A refused caller gets the answer when the body is in, or after this time: who sends slowly holds nothing for long.
+_REFUSED_BODY_S: Final = 2.0
 # Of a stream only the first and the last events tell model and usage.
 _STREAM_HEAD_BYTES: Final = 4_096
 _STREAM_TAIL_BYTES: Final = 8_192
@@ -74,7 +77,7 @@ class StillwatchMiddleware:
         self._identify = identify if identify is not None else bearer_identity(secret or b"")
         self._max_request, self._max_response = max_request_bytes, max_response_bytes
         self._monotonic_s, self._unix_nano = monotonic_s, unix_nano
-        self._throttle = Throttle()
+        self._throttle, self._first_refused = Throttle(), FirstRefused()
         self.stats = MiddlewareStats()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,8 +92,13 @@ class StillwatchMiddleware:
             return
         answer = self._refusal(who)
         if answer is not None:
+            call = _Call(receive, send, self._max_request, self._max_response)
+            asked = scope["method"] == "POST" and self._first_refused.reports(who.account, self._monotonic_s())
+            whole = asked and await self._reads(call)
             for message in answer:
-                await send(message)
+                await call.send(message)
+            if whole:
+                self._report(scope, who, call, REFUSED)
             return
         if scope["method"] != "POST":
             await self._app(scope, receive, send)
@@ -132,6 +140,22 @@ class StillwatchMiddleware:
             {"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)},
             {"type": "http.response.body", "body": answer.body},
         )
+
+    async def _reads(self, call: _Call) -> bool:
+        """The body of a refused call, if it comes soon and is not too large: what was refused here is tried elsewhere."""
+        try:
+            async with asyncio.timeout(_REFUSED_BODY_S):
+                while not call.request.overflowed:
+                    message = await call.receive()
+                    if message["type"] != "http.request":
+                        return False
+                    if not message.get("more_body", False):
+                        return True
+        except TimeoutError:
+            pass
+        except Exception:
+            self._mistake("the body of a refused call could not be read")
+        return False
 
     def _report(self, scope: Scope, who: Identity, call: _Call, failure: str | None) -> None:
         try:

@@ -14,6 +14,9 @@ from stillwatch.verdict import Action, strength
 # support, nothing for somebody who harvests.
 THROTTLE_S: Final = 10.0
 _MAX_THROTTLED: Final = 100_000
+# Public relays try a call on three accounts at most, and drop an account after some refusals.
+_REPORTED: Final = 8
+_REPORTED_PER_S: Final = 3_600.0
 _TITLES: Final[dict[Action, tuple[int, str, str]]] = {
     "throttle": (429, "Too many requests", "This key is limited for the time being. Slow down, or contact support"),
     "challenge": (403, "Verification needed", "This key must be verified before it can be used. Contact support"),
@@ -54,6 +57,29 @@ def refusal(enforcement: Enforcement, retry_after_s: int) -> Refusal:
     if status == 429:
         headers.append((b"retry-after", str(retry_after_s).encode()))
     return Refusal(status, tuple(headers), body)
+
+
+class FirstRefused:
+    """Of each refused account the first ``_REPORTED`` calls in an hour are worth a report: a relay tries them again on the next of
+    its accounts, and drops this one. Whoever goes on sending reports nothing more.
+
+    >>> first = FirstRefused()
+    >>> [first.reports("acct-7", 10.0) for _ in range(9)].count(True), first.reports("acct-7", 3_700.0)
+    (8, True)
+    """
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, tuple[float, int]] = OrderedDict()  # -> (since when, how many)
+
+    def reports(self, account: str, now_s: float) -> bool:
+        since_s, count = self._of.get(account, (now_s, 0))
+        if now_s - since_s >= _REPORTED_PER_S:
+            since_s, count = now_s, 0
+        self._of[account] = since_s, count + 1
+        self._of.move_to_end(account)
+        if len(self._of) > _MAX_THROTTLED:
+            self._of.popitem(last=False)
+        return count < _REPORTED
 
 
 class Throttle:

@@ -42,6 +42,9 @@ class Rival(ABC):
     @abstractmethod
     def observe(self, event: RequestEvent) -> None: ...
 
+    def refused(self, event: RequestEvent) -> None:  # noqa: B027 - rivals look at what was served
+        pass
+
     @abstractmethod
     def _evaluate(self, now_unix_nano: int) -> set[str]:
         """Brings scores up to date; the accounts whose score changed."""

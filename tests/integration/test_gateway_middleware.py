@@ -166,8 +166,13 @@ async def test_a_put_refuses_and_a_delete_lets_pass_again(gateway: Gateway) -> N
     await gateway.revocations.delete(f"account.{ACCOUNT}")
     await eventually(lambda: gateway.enforcer.check(ACCOUNT) is None, within_s=1)
     assert await status() == 200
-    # A refused call is no finished one.
-    assert [event.account == ACCOUNT for event in await gateway.events(3)] == [True, False, True]
+    # Refused model calls are reported as such: a relay tries them again on the next of its accounts.
+    events = await gateway.events(4)
+    assert [(event.account == ACCOUNT, event.refused) for event in events] == [
+        (True, False), (True, True), (False, False), (True, False)
+    ]  # fmt: skip
+    assert events[1].attributes["http.response.status_code"] == 403
+    assert events[1].text("stillwatch.fp.data") == events[0].text("stillwatch.fp.data")
     assert gateway.middleware.stats.refused == gateway.enforcer.stats.refusals == 2
 
 

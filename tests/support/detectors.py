@@ -18,8 +18,12 @@ class Scripted:
     def __init__(self, act_after: Mapping[str, int], ttl_s: int = 7 * 86_400, action: Action = "revoke") -> None:
         self._act_after, self._ttl_nano, self._action = act_after, ttl_s * 1_000_000_000, action
         self.observed: list[RequestEvent] = []
+        self.refusals: list[RequestEvent] = []
         self.ticks: list[int] = []
         self._acted: set[str] = set()
+
+    def refused(self, event: RequestEvent) -> None:
+        self.refusals.append(event)
 
     def observe(self, event: RequestEvent) -> None:
         self.observed.append(event)

@@ -46,10 +46,11 @@ def test_silent_hours_are_not_evaluated() -> None:
     assert detector.ticks == [H0 + HOUR, H0 + 1_000_001 * HOUR]
 
 
-def test_requests_after_an_action_are_refused_and_never_observed() -> None:
+def test_requests_after_an_action_are_refused_and_the_detector_is_told_only_that() -> None:
     detector = Scripted({"a": 2})
     run = played(detector, [at(0), at(0.1), at(1.5), at(1.6, "b")])
     assert [event.id for event in detector.observed] == ["a-0", "a-0.1", "b-1.6"]
+    assert [(event.id, event.refused) for event in detector.refusals] == [("a-1.5", True)]
     row = run.ledger.accounts["a"]
     assert (row.requests, row.before_action, row.refused) == (3, 2, 1)
 

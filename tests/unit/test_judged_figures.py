@@ -186,7 +186,7 @@ def test_none_of_a_thousand_groups_revoked_is_said_with_its_bound() -> None:
 
 
 def test_a_course_counts_attackers_active_by_then_and_what_leaked() -> None:
-    found, course = Ledger(), Course(["a", "b", "silent"], begin_unix_nano=0)
+    found, course = Ledger(), Course(["a", "b", "silent"], 0, undisturbed=[1, HOUR, 2 * HOUR, 3 * HOUR, 9 * HOUR])
     found.saw("a", 1, refused=False)
     found.saw("h", 1, refused=False)
     found.act(ActedOn(account, "throttle", HOUR, 2 * HOUR, 1.0, None, (), "") for account in ("a", "h"))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgpack
 from factories import HOUR, SECOND, T0, a_core, a_message, account_in, an_envelope, an_event
 
@@ -199,3 +201,23 @@ def test_time_moves_with_the_events() -> None:
     view = core.account("a")
     assert view is not None
     assert (view.first_seen_unix_nano, view.last_seen_unix_nano) == (T0 + 2 * SECOND, T0 + 5 * SECOND)
+
+
+def test_a_refused_call_is_a_failed_one_for_handoffs_and_nothing_else() -> None:
+    core = a_core()
+    core.observe([a_message(an_event(number=n, prompt=f"explain topic {n}"), n + 1) for n in range(5)])
+    [before] = said(core)
+    core.observe([a_message(an_event(number=400_000, prompt="and this", error__type="stillwatch.refused"), 6)])
+    core.close(T0 + 300 * HOUR)
+    [after] = [summary for cut in core.take_cuts() for summary in cut.summaries]
+    assert len(after.failed) == len(before.failed) + 1
+    assert after.failures == before.failures + 1
+    assert replace(after, failed=before.failed, failures=before.failures) == before
+    assert core.counts["refused"] == 1
+
+
+def test_a_refused_call_of_an_account_that_is_not_known_is_counted_and_kept_nowhere() -> None:
+    core = a_core()
+    core.observe([a_message(an_event("new", prompt="and this", error__type="stillwatch.refused"), 1)])
+    assert core.account("new") is None
+    assert core.counts["refused"] == 1
