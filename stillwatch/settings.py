@@ -18,17 +18,51 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# Answers come to inboxes under it. Tokens without wildcards: a user whose permissions name its prefix hears no other's.
+InboxPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=64)]
+
+
+class NatsLogin(_Frozen):
+    """A login of its own for the API: whoever serves HTTP needs other rights than a shard."""
+
+    urls: tuple[str, ...] = ()  # empty: the servers of `nats.urls`, which then hold no password
+    credentials_file: str | None = None
+    inbox_prefix: InboxPrefix = "_INBOX.api"
+
+
 class NatsSettings(_Frozen):
     # Empty means: start the nats-server that comes with the package, with its store under `data_dir`.
     urls: tuple[str, ...] = ()
     credentials_file: str | None = None
+    inbox_prefix: InboxPrefix = "_INBOX.scorer"
+    api: NatsLogin | None = None  # none: the API uses the login of shards and aggregator
     tls_ca_file: str | None = None
+    # Shown to a server that asks its clients for a certificate. Both or none.
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
     replicas: Annotated[int, Field(ge=1, le=5)] = 1
     # Replay rebuilds all state, so what the stream forgets, the shards forget after a crash.
     requests_max_age_s: Annotated[int, Field(ge=3600)] = 14 * 24 * 3600
     requests_max_bytes: Annotated[int, Field(ge=1_000_000)] = 8_000_000_000
     # Ids are held in the server's RAM: at 1,000/s and 60 s that is 60,000. Beyond it the shards' own memory counts.
     duplicate_window_s: Annotated[int, Field(ge=1, le=600)] = 60
+
+    @model_validator(mode="after")
+    def _a_certificate_has_its_key(self) -> NatsSettings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together: name both, or neither")
+        return self
+
+    def of_api(self) -> NatsSettings:
+        """As the API connects.
+
+        >>> NatsSettings(urls=("nats://scorer:s@n",), api=NatsLogin(urls=("nats://api:a@n",))).of_api().inbox_prefix
+        '_INBOX.api'
+        """
+        if self.api is None:
+            return self
+        login = {"credentials_file": self.api.credentials_file, "inbox_prefix": self.api.inbox_prefix, "api": None}
+        return self.model_copy(update={**login, "urls": self.api.urls or self.urls})
 
 
 class IngestSettings(_Frozen):
