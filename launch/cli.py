@@ -29,6 +29,7 @@ _COMMANDS: Final = {
 _GROUPS: Final = {
     "streams": "commands_run", "config": "commands_run", "keys": "commands_run",
     "campaigns": "commands_operate", "indicators": "commands_indicators",
+    "audit": "commands_audit",
 }  # fmt: skip
 
 
