@@ -112,6 +112,31 @@ class DetectionSettings(_Frozen):
     evaluation_tick_s: Annotated[int, Field(ge=1, le=30 * 24 * 3600)] = 900
 
 
+# Only signatures that a public key checks: with HS256 whoever can check a token could also make one.
+JwtAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]  # fmt: skip
+
+
+class OidcSettings(_Frozen):
+    """Tokens of an OpenID provider beside API keys."""
+
+    # As it stands in the tokens. Its document `/.well-known/openid-configuration` says where the keys are.
+    issuer: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$", max_length=500)]
+    # Tokens made for other services must not open this one.
+    audience: Annotated[str, Field(min_length=1, max_length=500)]
+    jwks_url: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=500)] | None = (
+        None  # none: from the issuer's document
+    )
+    algorithms: Annotated[tuple[JwtAlgorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
+    # Where a token says what it allows: words with spaces between (RFC 8693), or a list, as of roles or groups.
+    scopes_claim: Annotated[str, Field(min_length=1, max_length=100)] = "scope"
+    # Word of the claim to scopes of ours. Empty: our own scopes are the words; all others mean nothing here.
+    scopes: dict[str, tuple[str, ...]] = {}
+    leeway_s: Annotated[int, Field(ge=0, le=300)] = 30  # by how much clocks may differ
+    ca_file: str | None = None  # of the provider's certificate, when the machine does not know it
+
+
 class ServeSettings(_Frozen):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -123,10 +148,22 @@ class ServeSettings(_Frozen):
     max_events_per_request: Annotated[int, Field(ge=1)] = 1_000
     # A file of named, hashed keys with scopes (see docs/api.md). Without one, nothing that needs a key is allowed.
     api_keys_file: str | None = None
+    oidc: OidcSettings | None = None
+    # TLS by the API itself, with PEM files. Only without HAProxy, which ends none; and none for the head's own probes.
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
     # Metrics name no account, but they tell an attacker what is noticed: open only where the network is closed.
     open_metrics: bool = False
     # Gateways ask /authz for every request. A key there guards against probing for who is revoked.
     authz_needs_key: bool = False
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> ServeSettings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together: name both, or neither")
+        if self.tls_cert_file is not None and self.haproxy:
+            raise ValueError("HAProxy ends no TLS: set haproxy: false, or let a gateway in front of it do TLS")
+        return self
 
 
 class ExchangeSettings(_Frozen):
