@@ -18,7 +18,7 @@ from stillwatch.errors import SettingsError
 from stillwatch.ports import Clock
 from stillwatch.settings import OidcSettings
 
-# A provider that puts all groups of a person into the token makes a few KiB; headers end at 16 KiB.
+# A provider that puts all groups of a person into the token makes a few KiB.
 MAX_TOKEN_CHARS: Final = 8_192
 TokenRefusal = Literal["token-malformed", "token-key", "token-expired", "token-foreign", "token-invalid"]
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub"]
