@@ -13,7 +13,7 @@ from launch.cluster import cluster, ensure_topology
 from launch.demo import run_demo
 from launch.keys import with_local_key
 from launch.running import Address, announce, wait_for_stop, withdraw
-from launch.settings import load_policy, load_settings
+from launch.settings import load_policy, load_settings, printable
 from stillwatch.errors import SettingsError
 
 Config = Annotated[str | None, typer.Option(help="A YAML file of settings; else STILLWATCH_CONFIG, else defaults.")]
@@ -76,8 +76,8 @@ def ensure(config: Config = None) -> None:
 
 @config.command("print")
 def print_config(config: Config = None) -> None:
-    """The effective settings, with where they come from merged."""
-    print(yaml.safe_dump(load_settings(config).model_dump(mode="json"), sort_keys=False), end="")
+    """The effective settings, with where they come from merged; passwords are hidden."""
+    print(yaml.safe_dump(printable(load_settings(config)), sort_keys=False, allow_unicode=True), end="")
 
 
 @config.command("check-policy")
