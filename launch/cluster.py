@@ -27,6 +27,7 @@ from launch.wiring import aggregator_factory, make_serve_ports, make_shard
 from serve import deployment
 from serve.deployment import Application
 from serve.keys import KeyRing
+from serve.oidc import check as check_oidc
 from serve.ports import About
 from serve.proxy import environment as proxy_environment
 from stillwatch.errors import Unavailable
@@ -75,6 +76,7 @@ def cluster(settings: Settings) -> Iterator[Running]:
 
 def http_application(settings: Settings, keys: KeyRing) -> Application:
     policy = load_policy(settings.policy_file)
+    check_oidc(settings.serve.oidc)
     about = About(settings.deployment, settings.partitions, policy.mode, policy.version)
     # Replicas read the file again by themselves: a key that is taken away needs no restart.
     reread = functools.partial(read_keys, settings) if settings.serve.api_keys_file is not None else None

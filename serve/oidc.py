@@ -70,6 +70,12 @@ class Tokens:
         return frozenset().union(*(self._scopes.get(word, ()) for word in words if isinstance(word, str)))
 
 
+def check(settings: OidcSettings | None) -> None:
+    """Raises ``SettingsError`` for what can not work, where somebody reads it: before replicas start."""
+    if settings is not None:
+        _mapping(settings)
+
+
 def is_token(presented: str) -> bool:
     """Three parts with points between; an API key has none."""
     return presented.count(".") == 2 and not presented.startswith(f"{PREFIX}_")

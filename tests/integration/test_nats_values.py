@@ -24,11 +24,12 @@ from stream_worlds import until
 from tls_papers import issue_papers
 
 from launch.embedded import server_binary
+from launch.wiring import make_serve_ports
 from stillwatch import subjects
 from stillwatch.errors import Unavailable
 from stillwatch.gateway import Enforcer, Publisher
 from stillwatch.ports import AuditEntry, Label
-from stillwatch.settings import NatsSettings, Settings
+from stillwatch.settings import NatsLogin, NatsSettings, Settings
 from streams import topology
 from streams.connection import connect
 from streams.hub import jetstream_hub
@@ -36,6 +37,7 @@ from streams.hub import jetstream_hub
 HELM = Path(__file__).resolve().parents[2] / "helm"
 USERS = {"bootstrap", "scorer", "api", "gateway", "enforcer", "publisher", "operator"}
 ACCOUNT = account_in(0, 4)
+OUTSIDE = "STILLWATCH.API"  # how the account of the gateways calls the JetStream of Stillwatch's
 
 
 def values(*files: str) -> dict[str, Any]:
@@ -209,13 +211,28 @@ async def test_bootstrap_api_scorer_and_operator_together_run_the_cluster(addres
         assert len(await hub.revocations.list()) == 1
 
 
+async def test_the_api_connects_with_its_own_login(address: str) -> None:
+    async with logged_in(address, "bootstrap") as (client, settings):
+        await topology.ensure(client, settings)
+    nats = NatsSettings(
+        urls=(f"nats://scorer:pw-scorer@{address}",), api=NatsLogin(urls=(f"nats://api:pw-api@{address}",))
+    )
+    ports = await make_serve_ports(Settings(partitions=4, nats=nats))
+    try:
+        await ports.control.set_enforcement(False)  # the scorer could not
+        assert await ports.control.enforcement() is False
+        await until(lambda: ports.enforcer.loaded)
+    finally:
+        await ports.close()
+
+
 async def test_an_enforcer_only_hears(address: str) -> None:
     async with logged_in(address, "bootstrap") as (client, settings):
         await topology.ensure(client, settings)
     async with (
         logged_in(address, "api") as (api, settings),
         logged_in(address, "enforcer") as (client, _),
-        Enforcer(client, reconcile_s=0.1) as enforcer,
+        Enforcer(client, reconcile_s=0.1, api_prefix=OUTSIDE) as enforcer,
     ):
         assert await enforcer.wait_loaded(10)
         await jetstream_hub(api, settings, ManualClock()).revocations.put(a_revocation("r-1", ACCOUNT))
@@ -228,7 +245,7 @@ async def test_a_gateway_reports_and_hears_of_revocations(address: str) -> None:
         await topology.ensure(client, settings)
     async with logged_in(address, "api") as (api, settings), logged_in(address, "gateway") as (gateway, _):
         hub = jetstream_hub(api, settings, ManualClock())
-        async with Enforcer(gateway) as enforcer, Publisher(gateway, partitions=4) as publisher:
+        async with Enforcer(gateway, api_prefix=OUTSIDE) as enforcer, Publisher(gateway, partitions=4) as publisher:
             assert await enforcer.wait_loaded(10)
             publisher.publish(an_event(ACCOUNT))
             await until(lambda: publisher.stats.published == 1)
@@ -254,19 +271,51 @@ async def test_a_publisher_reports_across_accounts_under_its_message_id(address:
                 assert (await reader.jetstream().stream_info(subjects.REQUESTS)).state.messages == stored
 
 
-async def test_a_publisher_can_not_aim_the_servers_answer_at_what_it_may_not_write(address: str) -> None:
+AIMS = (
+    "$KV.stillwatch_revocations.account.victim", "$KV.stillwatch_control.enforcement",
+    "$KV.stillwatch_control.lease.partition.0", "stillwatch.audit.x", "_INBOX.scorer.forged",
+)  # fmt: skip
+ANSWERED = {
+    "publisher": "stillwatch.requests.acct-1",
+    "gateway": "stillwatch.requests.acct-1",
+    "enforcer": "STILLWATCH.API.STREAM.INFO.KV_stillwatch_revocations",
+}
+
+
+@pytest.mark.parametrize("user", sorted(ANSWERED))
+async def test_an_answer_can_not_be_aimed_at_what_its_user_may_not_write(user: str, address: str) -> None:
     async with logged_in(address, "bootstrap") as (client, settings):
         await topology.ensure(client, settings)
-    async with logged_in(address, "scorer") as (scorer, _), logged_in(address, "publisher") as (client, _):
-        overheard = await scorer.subscribe("_INBOX.scorer.forged")
-        for aim in ("$KV.stillwatch_revocations.account.victim", "stillwatch.audit.x", "_INBOX.scorer.forged"):
-            await client.publish("stillwatch.requests.acct-1", b"x", reply=aim)
-        await client.request("stillwatch.requests.acct-1", b"x", timeout=5)  # behind the others, and answered
+    async with logged_in(address, "api") as (api, _):
+        await jetstream_hub(api, settings, ManualClock()).revocations.put(a_revocation("r-1", ACCOUNT))
+    async with logged_in(address, "scorer") as (scorer, _), logged_in(address, user) as (client, _):
         context = scorer.jetstream()
-        assert (await context.stream_info(subjects.REQUESTS)).state.messages == 4
-        for stream in (subjects.AUDIT, f"KV_{subjects.REVOCATIONS_BUCKET}"):
-            assert (await context.stream_info(stream)).state.messages == 0
+        streams = [subjects.AUDIT, f"KV_{subjects.REVOCATIONS_BUCKET}", f"KV_{subjects.CONTROL_BUCKET}"]
+        before = [(await context.stream_info(stream)).state.last_seq for stream in streams]
+        overheard = await scorer.subscribe("_INBOX.scorer.forged")
+        for aim in AIMS:
+            await client.publish(ANSWERED[user], b"", reply=aim)
+            # A consumer can deliver to an inbox that somebody listens to (docs/deploy.md), but into no stream.
+            if user != "publisher" and not aim.startswith("_INBOX."):
+                copied = {"deliver_subject": aim, "ack_policy": "none", "deliver_policy": "all"}
+                request = json.dumps({"stream_name": "KV_stillwatch_revocations", "config": copied}).encode()
+                await client.request("STILLWATCH.API.CONSUMER.CREATE.KV_stillwatch_revocations", request, timeout=5)
+        await client.request(ANSWERED[user], b"", timeout=5)  # behind the others, and answered
+        assert [(await context.stream_info(stream)).state.last_seq for stream in streams] == before
         assert overheard.pending_msgs == 0
+
+
+async def test_a_long_list_reaches_an_enforcer_across_accounts(address: str) -> None:
+    """So long that the server asks for flow control, whose answers cross the accounts as well."""
+    async with logged_in(address, "bootstrap") as (client, settings):
+        await topology.ensure(client, settings)
+    async with logged_in(address, "api") as (api, _), logged_in(address, "enforcer") as (client, _):
+        accounts = tuple(f"acct-{number:05d}" for number in range(5_000))
+        many = a_revocation("r-1", *accounts, target_kind="campaign", target="c-1")
+        await jetstream_hub(api, settings, ManualClock()).revocations.put(many)
+        async with Enforcer(client, api_prefix=OUTSIDE) as enforcer:
+            assert await enforcer.wait_loaded(20)
+            assert (enforcer.stats.keys, enforcer.stats.interruptions) == (5_000, 0)
 
 
 MAY_PUBLISH = {
@@ -289,6 +338,8 @@ MAY_PUBLISH = {
     "$JS.API.CONSUMER.DELETE.STILLWATCH_REQUESTS.partition-000": set[str](),
     "$JS.API.CONSUMER.MSG.NEXT.STILLWATCH_REQUESTS.partition-000": {"scorer"},
     "$JS.ACK.STILLWATCH_REQUESTS.partition-000.1.1.1.1.0": {"scorer"},
+    "$JS.API.CONSUMER.CREATE.KV_stillwatch_revocations": {"api"},
+    "STILLWATCH.API.CONSUMER.CREATE.KV_stillwatch_revocations": {"gateway", "enforcer"},
     "_INBOX.scorer.forged": set[str](),
 }
 
