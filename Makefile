@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo up replay test check format lint types imports bench lock clean
+.PHONY: help setup demo up replay test check format lint types imports bench audit lock clean
 
 help:
 	@echo "make demo    three days of traffic in a minute and a half: a campaign appears and is revoked"
 	@echo "make test    everything CI runs: checks, then all tests"
 	@echo "make up      a cluster on this machine until Ctrl-C      make replay EVENTS=file.jsonl"
 	@echo "make check   ruff, mypy, import rules                    make format"
+	@echo "make audit   known vulnerabilities in requirements.lock; says so when offline"
 	@echo "make bench   what a request costs                        make lock    after changing dependencies"
 
 setup: $(READY)
@@ -55,6 +56,9 @@ format: $(READY)
 test: check
 	$(BIN)/pytest -q -m "not ray" --doctest-modules
 	$(BIN)/pytest -q -m ray tests
+
+audit: $(READY)
+	@$(BIN)/python .ci/audit.py
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks

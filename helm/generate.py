@@ -24,8 +24,8 @@ from stillwatch.settings import Policy, Settings
 # What the chart fills in itself, from values of its own: not to be set twice.
 OWNED: Final = {
     "": {"deployment", "partitions", "shards", "data_dir", "policy_file"},
-    "nats": {"urls", "credentials_file", "tls_ca_file"},
-    "serve": {"host", "port", "replicas", "haproxy", "api_keys_file"},
+    "nats": {"urls", "credentials_file", "api", "tls_ca_file", "tls_cert_file", "tls_key_file"},
+    "serve": {"host", "port", "replicas", "haproxy", "api_keys_file", "tls_cert_file", "tls_key_file"},
     "telemetry": {"otlp_endpoint"},
 }
 MARK: Final = "<!-- values -->"

@@ -27,8 +27,9 @@ _COMMANDS: Final = {
     "revoke": "commands_operate", "undo": "commands_operate", "enforcement": "commands_operate",
 }  # fmt: skip
 _GROUPS: Final = {
-    "streams": "commands_run", "config": "commands_run", "keys": "commands_run",
+    "streams": "commands_run", "config": "commands_run", "keys": "commands_keys",
     "campaigns": "commands_operate", "indicators": "commands_indicators",
+    "audit": "commands_audit",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import functools
 import logging
 import os
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from launch.wiring import aggregator_factory, make_serve_ports, make_shard
 from serve import deployment
 from serve.deployment import Application
 from serve.keys import KeyRing
+from serve.oidc import check as check_oidc
 from serve.ports import About
 from serve.proxy import environment as proxy_environment
 from stillwatch.errors import Unavailable
@@ -66,15 +68,19 @@ def cluster(settings: Settings) -> Iterator[Running]:
         stack.callback(stop_actors, settings)
         deployment.run_app(http_application(settings, read_keys(settings)), settings.serve)
         stack.callback(deployment.shut_down_app)
-        http_url = f"http://{settings.serve.host}:{settings.serve.port}"
-        await_ready(http_url)
+        scheme = "http" if settings.serve.tls_cert_file is None else "https"
+        http_url = f"{scheme}://{settings.serve.host}:{settings.serve.port}"
+        await_ready(http_url, certificate=settings.serve.tls_cert_file)
         yield Running(settings, settings.nats.urls[0], http_url, nats)
 
 
 def http_application(settings: Settings, keys: KeyRing) -> Application:
     policy = load_policy(settings.policy_file)
+    check_oidc(settings.serve.oidc)
     about = About(settings.deployment, settings.partitions, policy.mode, policy.version)
-    return deployment.bind_app(functools.partial(make_serve_ports, settings), settings.serve, keys, about)
+    # Replicas read the file again by themselves: a key that is taken away needs no restart.
+    reread = functools.partial(read_keys, settings) if settings.serve.api_keys_file is not None else None
+    return deployment.bind_app(functools.partial(make_serve_ports, settings), settings.serve, keys, about, reread)
 
 
 def with_nats(settings: Settings, url: str) -> Settings:
@@ -129,13 +135,19 @@ def _stop_ray() -> None:
     ray.shutdown()
 
 
-def await_ready(http_url: str, within_s: float = _READY_WITHIN_S) -> None:
-    """Until /readyz says 200; raises with the reasons it gave last."""
+def await_ready(http_url: str, within_s: float = _READY_WITHIN_S, certificate: str | None = None) -> None:
+    """Until /readyz says 200; raises with the reasons it gave last. ``certificate``: the one that is to be shown."""
+    verify: ssl.SSLContext | bool = True
+    if certificate is not None:
+        # Pinned: this very certificate, whoever signed it and whatever name it is for.
+        verify = ssl.create_default_context(cafile=certificate)
+        verify.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        verify.check_hostname = False
     deadline = time.monotonic() + within_s
     last = "no answer yet"
     while time.monotonic() < deadline:
         try:
-            answer = httpx.get(f"{http_url}/readyz", timeout=5)
+            answer = httpx.get(f"{http_url}/readyz", timeout=5, verify=verify)
             if answer.status_code == 200:
                 return
             last = answer.text

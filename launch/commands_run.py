@@ -1,4 +1,4 @@
-"""Commands that run or prepare a cluster: up, demo, streams, config, keys."""
+"""Commands that run or prepare a cluster: up, demo, streams, config."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from launch.cluster import cluster, ensure_topology
 from launch.demo import run_demo
 from launch.keys import with_local_key
 from launch.running import Address, announce, wait_for_stop, withdraw
-from launch.settings import load_policy, load_settings
-from serve.keys import SCOPES, Scope, mint
+from launch.settings import load_policy, load_settings, printable
 from stillwatch.errors import SettingsError
 
 Config = Annotated[str | None, typer.Option(help="A YAML file of settings; else STILLWATCH_CONFIG, else defaults.")]
 
 streams = typer.Typer(help="The streams, buckets and consumers on NATS.", no_args_is_help=True)
 config = typer.Typer(help="Look at and check configuration.", no_args_is_help=True)
-keys = typer.Typer(help="API keys.", no_args_is_help=True)
 
 
 def up(
@@ -78,8 +76,8 @@ def ensure(config: Config = None) -> None:
 
 @config.command("print")
 def print_config(config: Config = None) -> None:
-    """The effective settings, with where they come from merged."""
-    print(yaml.safe_dump(load_settings(config).model_dump(mode="json"), sort_keys=False), end="")
+    """The effective settings, with where they come from merged; passwords are hidden."""
+    print(yaml.safe_dump(printable(load_settings(config)), sort_keys=False, allow_unicode=True), end="")
 
 
 @config.command("check-policy")
@@ -91,17 +89,3 @@ def check_policy(file: str) -> None:
         threshold = f"e-value ≥ {rule.min_e_value:g}" if rule.kind == "campaign" else f"score ≥ {rule.min_score:g}"
         spared = f", below {rule.below_verification} verification" if rule.below_verification else ""
         print(f"  {rule.name}: {rule.kind} with {threshold}{spared} → {rule.action} for {rule.ttl_s / 3600:g} h")
-
-
-@keys.command("mint")
-def mint_key(
-    name: str,
-    scope: Annotated[list[str], typer.Option(help=f"Repeat it; one of {', '.join(SCOPES)}.")],
-    note: str = "",
-) -> None:
-    """A new API key: the key once, and the entry for the keys file, which holds only its hash."""
-    scopes: list[Scope] = [known for known in SCOPES if known in scope]
-    if len(scopes) != len(set(scope)):
-        raise SettingsError("scope", f"unknown among {', '.join(scope)}", f"Use {', '.join(SCOPES)}")
-    key, entry = mint(name, scopes, note)
-    print(f"key (shown once): {key}\nentry for the keys file:\n{entry}", end="")

@@ -89,13 +89,13 @@ def _scopes(client: httpx.Client, key: str, headers: dict[str, str], keys: KeyRi
     if isinstance(known, str):
         return Check(name, "ok", f"{found}. The key file is not at hand, so this can not be compared with it")
     asked = {scope for scope, _, _ in _ASKED}
-    wrong = sorted((known.scopes & asked) ^ set(allowed))
+    wrong = sorted((known.key.scopes & asked) ^ set(allowed))
     if wrong:
         return Check(
             name,
             "failed",
             f"{found}; the key file says otherwise of {', '.join(wrong)}",
-            "Restart the API: keys are read at its start",
+            "The API reads the file again within seconds; if not, stillwatch_api_keys_stale says that it can not",
         )
     return Check(name, "ok", f"{found}, as the key file says")
 

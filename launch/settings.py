@@ -7,6 +7,7 @@ variables, explicit overrides (command line). Values of variables are YAML, so `
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from stillwatch.settings import Policy, Settings
 _PREFIX = "STILLWATCH_"
 # Variables of ours that are not settings.
 _NOT_SETTINGS = {"STILLWATCH_CONFIG", "STILLWATCH_API_KEY", "STILLWATCH_URL"}
+_PASSWORD = re.compile(r"^([a-z]+://[^/:@]*:).*@")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,6 +41,14 @@ def load_settings(
 
 def load_policy(file: str) -> Policy:
     return _checked(Policy, _read_yaml(file), file)
+
+
+def printable(settings: Settings) -> dict[str, Any]:
+    """The settings as a map for people: the passwords in URLs are hidden, everything else is as it is."""
+    values = settings.model_dump(mode="json")
+    for login in filter(None, (values["nats"], values["nats"]["api"])):
+        login["urls"] = [_PASSWORD.sub(r"\1…@", url) for url in login["urls"]]
+    return values
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -65,7 +75,10 @@ def _read_yaml(file: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(file, f"not YAML: {error}", "Compare it with configs/default.yaml") from error
+        # Where, and not what: the message of the parser quotes the line, and a line can hold a password.
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise SettingsError(file, f"not YAML{where}", "Compare it with configs/default.yaml") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

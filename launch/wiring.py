@@ -22,7 +22,7 @@ from stillwatch.errors import Unavailable
 from stillwatch.gateway import Enforcer
 from stillwatch.indicators import ExchangeKeys
 from stillwatch.revocation import Enforcement
-from stillwatch.settings import Policy, Settings
+from stillwatch.settings import NatsSettings, Policy, Settings
 from streams.connection import close, connect
 from streams.hub import jetstream_hub
 
@@ -62,7 +62,7 @@ async def _make_aggregator_with(policy: Policy, exchange_keys: ExchangeKeys, set
 async def make_serve_ports(settings: Settings) -> ServePorts:
     configure_logging(settings.telemetry)
     clock = SystemClock()
-    client = await _connected(settings, "serve")
+    client = await _connected(settings, "serve", settings.nats.of_api())
     hub = jetstream_hub(client, settings, clock)
     tracer = make_tracer(settings.telemetry, "stillwatch-serve")
     enforcer = Enforcer(client, clock=lambda: clock.unix_nano() / 1e9, tracer=tracer)
@@ -104,11 +104,11 @@ class InRam:
         return self.enforcer.check(account or "", organisation, now_unix_s)
 
 
-async def _connected(settings: Settings, name: str) -> Client:
+async def _connected(settings: Settings, name: str, login: NatsSettings | None = None) -> Client:
     """An actor that starts before NATS waits for it: Ray would restart it anyway, with more noise."""
     while True:
         try:
-            return await connect(settings.nats, f"{settings.deployment}-{name}")
+            return await connect(login or settings.nats, f"{settings.deployment}-{name}")
         except Unavailable as error:
             log.warning("%s: %s", name, error)
             await asyncio.sleep(_RETRY_S)

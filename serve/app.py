@@ -29,8 +29,10 @@ from serve import (
 from serve.board import Board
 from serve.context import Context
 from serve.guard import DEADLINE_S, Guard
+from serve.key_watch import KeyWatch, Load
 from serve.keys import KeyRing
 from serve.metrics import HttpMetrics
+from serve.oidc import Tokens
 from serve.ports import About, ServePorts
 from serve.problems import ProblemError, on_problem
 from stillwatch import __version__
@@ -67,9 +69,11 @@ def build(
     keys: KeyRing,
     about: About,
     *,
+    reread_keys: Load | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> FastAPI:
-    """The whole HTTP contract over ``ports``. Closes them when the server shuts the app down."""
+    """The whole HTTP contract over ``ports``. Closes them when the server shuts the app down. ``reread_keys`` gives the
+    keys as they are now."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -82,8 +86,10 @@ def build(
         redirect_slashes=False,
     )  # fmt: skip
     board = Board(ports, about.partitions)
-    metrics = HttpMetrics(board, ports.enforcer, replica=secrets.token_hex(3))
-    app.state.context = Context(ports, settings, keys, about, board, metrics, Throttle())
+    watch = KeyWatch(keys, ports.clock, reread_keys)
+    tokens = Tokens(settings.oidc, ports.clock) if settings.oidc is not None else None
+    metrics = HttpMetrics(board, ports.enforcer, watch, replica=secrets.token_hex(3))
+    app.state.context = Context(ports, settings, watch, tokens, about, board, metrics, Throttle())
     app.add_middleware(Guard, metrics=metrics, deadline_s=deadline_s)
     for kind in (ProblemError, StillwatchError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_problem)

@@ -10,17 +10,25 @@ from typing import Annotated, Final
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from serve.context import Ctx
-from serve.keys import ApiKey, Refusal
+from serve.context import Context, Ctx
+from serve.keys import Caller, Refusal
+from serve.oidc import TokenRefusal, is_token
 from serve.problems import ProblemError
 
-BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer swk_<id>_<secret>`")
+BEARER = HTTPBearer(
+    auto_error=False, description="`Authorization: Bearer swk_<id>_<secret>`, or a token of the OpenID provider"
+)
 KEY_HEADER = APIKeyHeader(name="x-api-key", auto_error=False, description="`x-api-key: swk_<id>_<secret>`")
 _CHALLENGE: Final = {"www-authenticate": 'Bearer realm="stillwatch"'}
-_REFUSALS: Final[dict[Refusal, str]] = {
+_REFUSALS: Final[dict[Refusal | TokenRefusal, str]] = {
     "malformed": "An API key looks like swk_<id>_<secret>",
     "unknown": "This API key is not known here. Check that it is complete, or have one added to the key file",
     "expired": "This API key has expired. Have a new one added to the key file",
+    "token-malformed": "This token is not a JWT that can be read here",
+    "token-key": "This token is not signed by a key of the configured provider, with an algorithm that is allowed",
+    "token-expired": "This token has expired. Ask the provider for a new one",
+    "token-foreign": "This token is of another issuer, or for another audience",
+    "token-invalid": "This token lacks a claim that is needed (exp, iat, iss, aud, sub), or is not valid yet",
 }
 
 
@@ -29,34 +37,45 @@ async def authenticated(
     ctx: Ctx,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
     header: Annotated[str | None, Depends(KEY_HEADER)],
-) -> ApiKey:
+) -> Caller:
     presented = bearer.credentials if bearer else header
     if not presented:
         raise ProblemError(
             "no-key", "Send Authorization: Bearer <key>, or x-api-key: <key>; docs/api.md says how keys are made",
             headers=_CHALLENGE,
         )  # fmt: skip
-    found = ctx.keys.find(presented, ctx.now_unix_s())
-    if isinstance(found, str):
-        raise ProblemError("no-key", _REFUSALS[found], headers=_CHALLENGE)
-    require(found, *scopes.scopes)
-    return found
+    caller = await _caller(ctx, presented)
+    require(caller, *scopes.scopes)
+    return caller
 
 
-def require(key: ApiKey, *scopes: str) -> None:
+async def _caller(ctx: Context, presented: str) -> Caller:
+    if ctx.tokens is not None and is_token(presented):
+        found = await ctx.tokens.find(presented)
+        if isinstance(found, Caller):
+            return found
+        invalid = {"www-authenticate": f'{_CHALLENGE["www-authenticate"]}, error="invalid_token"'}
+        raise ProblemError("no-key", _REFUSALS[found], headers=invalid)
+    known = await ctx.keys.find(presented)
+    if isinstance(known, str):
+        raise ProblemError("no-key", _REFUSALS[known], headers=_CHALLENGE)
+    return known.key.caller
+
+
+def require(key: Caller, *scopes: str) -> None:
     """For what depends on the request's content; routes name their scope in ``Security``."""
     missing = [scope for scope in scopes if scope not in key.scopes]
     if missing:
-        raise ProblemError("missing-scope", f"The key {key.id} needs the scope {', '.join(missing)}")
+        raise ProblemError("missing-scope", f"{key.actor} needs the scope {', '.join(missing)}")
 
 
-ReadsScores = Annotated[ApiKey, Security(authenticated, scopes=["scores:read"])]
-ReadsCampaigns = Annotated[ApiKey, Security(authenticated, scopes=["campaigns:read"])]
-WritesEvents = Annotated[ApiKey, Security(authenticated, scopes=["events:write"])]
-WritesRevocations = Annotated[ApiKey, Security(authenticated, scopes=["revocations:write"])]
-WritesLabels = Annotated[ApiKey, Security(authenticated, scopes=["labels:write"])]
-WritesIndicators = Annotated[ApiKey, Security(authenticated, scopes=["indicators:write"])]
-WritesControl = Annotated[ApiKey, Security(authenticated, scopes=["control:write"])]
+ReadsScores = Annotated[Caller, Security(authenticated, scopes=["scores:read"])]
+ReadsCampaigns = Annotated[Caller, Security(authenticated, scopes=["campaigns:read"])]
+WritesEvents = Annotated[Caller, Security(authenticated, scopes=["events:write"])]
+WritesRevocations = Annotated[Caller, Security(authenticated, scopes=["revocations:write"])]
+WritesLabels = Annotated[Caller, Security(authenticated, scopes=["labels:write"])]
+WritesIndicators = Annotated[Caller, Security(authenticated, scopes=["indicators:write"])]
+WritesControl = Annotated[Caller, Security(authenticated, scopes=["control:write"])]
 
 
 async def metrics_reader(

@@ -8,8 +8,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from serve.board import Board
-from serve.keys import KeyRing
+from serve.key_watch import KeyWatch
 from serve.metrics import HttpMetrics
+from serve.oidc import Tokens
 from serve.ports import About, ServePorts
 from stillwatch.gateway.refusal import Throttle
 from stillwatch.settings import ServeSettings
@@ -22,7 +23,8 @@ _TRACEPARENT_CHARS = 55
 class Context:
     ports: ServePorts
     settings: ServeSettings
-    keys: KeyRing
+    keys: KeyWatch
+    tokens: Tokens | None
     about: About
     board: Board
     metrics: HttpMetrics

@@ -15,6 +15,7 @@ from ray import serve as ray_serve
 from ray.serve import Application
 
 from serve.app import build
+from serve.key_watch import Load
 from serve.keys import KeyRing
 from serve.ports import About, Connect, ServePorts
 from stillwatch.settings import ServeSettings
@@ -31,21 +32,23 @@ class HttpReplica:
 
     # Ray awaits it: the ports must be made in the loop that will use them.
     async def __init__(  # type: ignore[misc]
-        self, connect: Connect, settings: ServeSettings, keys: KeyRing, about: About
+        self, connect: Connect, settings: ServeSettings, keys: KeyRing, about: About, reread_keys: Load | None
     ) -> None:
         self._ports: ServePorts = await connect()
-        self._settings, self._keys, self._about = settings, keys, about
+        self._settings, self._keys, self._about, self._reread_keys = settings, keys, about, reread_keys
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Ray behind ``__init__``; it then runs the app's lifespan, whose end closes the ports."""
-        return build(self._ports, self._settings, self._keys, self._about)
+        return build(self._ports, self._settings, self._keys, self._about, reread_keys=self._reread_keys)
 
     async def check_health(self) -> None:
         """Alive when this runs. Nothing of NATS or the shards: replicas that restart because NATS is away would answer
         nobody, where these still answer /authz from RAM. /readyz says what is missing."""
 
 
-def bind_app(connect: Connect, settings: ServeSettings, keys: KeyRing, about: About) -> Application:
+def bind_app(
+    connect: Connect, settings: ServeSettings, keys: KeyRing, about: About, reread_keys: Load | None = None
+) -> Application:
     # ingress() and deployment() are typed as decorators of anything; what they return has `bind`.
     ingress: Any = ray_serve.ingress()(HttpReplica)
     deployment: Any = ray_serve.deployment(
@@ -61,12 +64,15 @@ def bind_app(connect: Connect, settings: ServeSettings, keys: KeyRing, about: Ab
         ray_actor_options={"num_cpus": 0.01},
         logging_config={"enable_access_log": False},  # /metrics counts requests; a line for each helps nobody
     )
-    return cast(Application, deployment.bind(connect, settings, keys, about))
+    return cast(Application, deployment.bind(connect, settings, keys, about, reread_keys))
 
 
 def run_app(app: Application, settings: ServeSettings) -> None:
     """Blocks until every replica has its ports. Ray must be up."""
-    ray_serve.start(http_options={"host": settings.host, "port": settings.port})
+    options: dict[str, Any] = {"host": settings.host, "port": settings.port}
+    if settings.tls_cert_file is not None:
+        options |= {"ssl_certfile": settings.tls_cert_file, "ssl_keyfile": settings.tls_key_file}
+    ray_serve.start(http_options=options)
     ray_serve.run(app, name=APPLICATION, route_prefix="/")
 
 

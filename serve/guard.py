@@ -1,4 +1,5 @@
-"""The outermost layer: a deadline for every request, a count of every answer, and no exception past it.
+"""The outermost layer: limits of what comes before the body, a deadline for every request, a count of every answer, and
+no exception past it.
 
 An unexpected error is logged with its stack but without its message, which could hold what a customer sent, and
 answered with a reference that finds that log line.
@@ -22,6 +23,13 @@ log = logging.getLogger("stillwatch.serve")
 
 # Longer than every port's own bound and than a 4 MiB body on a slow line; shorter than a load balancer's minute.
 DEADLINE_S: Final = 30.0
+# Envoy passes on at most 60 KiB of a checked request's headers, in at most 100 lines; a stricter limit here would make
+# /authz refuse what the gateway lets pass.
+MAX_HEADER_BYTES: Final = 65_536
+MAX_HEADERS: Final = 256
+# The longest target of ours is a list with its filters: some hundred bytes. /authz has the platform's.
+MAX_TARGET_BYTES: Final = 16_384
+_LINE_BYTES: Final = 4  # colon, space and line end
 _HEADERS: Final = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
@@ -45,6 +53,10 @@ class Guard:
             await send(message)
 
         try:
+            beyond = _beyond_limits(scope)
+            if beyond is not None:
+                await problem_response(*beyond, scope["path"], headers={"connection": "close"})(scope, receive, counted)
+                return
             async with asyncio.timeout(self._deadline_s):
                 await self._app(scope, receive, counted)
         except ClientDisconnect:
@@ -63,6 +75,18 @@ class Guard:
                 await problem_response("internal", text, scope["path"])(scope, receive, counted)
         finally:
             self._metrics.request(_route(scope), status)
+
+
+def _beyond_limits(scope: Scope) -> tuple[str, str] | None:
+    """The name and the words of the problem."""
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
+        return "target-too-long", f"A path with its query has at most {MAX_TARGET_BYTES} bytes here"
+    headers = scope["headers"]
+    size = sum(len(name) + len(value) + _LINE_BYTES for name, value in headers)
+    if len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+        text = f"All headers together have at most {MAX_HEADER_BYTES} bytes here, in at most {MAX_HEADERS} lines"
+        return "headers-too-large", text
+    return None
 
 
 def _route(scope: Scope) -> str:

@@ -18,6 +18,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from serve.board import Board, State
+from serve.key_watch import KeyWatch
 from serve.ports import Enforcer
 from stillwatch.names import Counter, Gauge
 from stillwatch.ports import PartitionStatus
@@ -28,8 +29,8 @@ CONTENT_TYPE: Final = prometheus_client.CONTENT_TYPE_LATEST
 class HttpMetrics(Collector):
     """Counts of this replica, under its own ``replica`` label."""
 
-    def __init__(self, board: Board, enforcer: Enforcer, replica: str) -> None:
-        self._replica = replica
+    def __init__(self, board: Board, enforcer: Enforcer, keys: KeyWatch, replica: str) -> None:
+        self._replica, self._keys = replica, keys
         self._requests: Counts[tuple[str, str]] = Counts()
         self._rejected: Counts[tuple[str]] = Counts()
         self._decisions: Counts[tuple[str]] = Counts()
@@ -60,6 +61,20 @@ class HttpMetrics(Collector):
             "stillwatch_authz_decisions_total", "Answers of /authz; open_* were allowed without knowing",
             self._decisions, "decision",
         )  # fmt: skip
+
+        used = GaugeMetricFamily(
+            _name("stillwatch_api_key_last_used_seconds"),
+            "When this replica last let a key in, unix; secret: the first 8 digits of its hash",
+            labels=["key", "secret", "replica"],
+        )
+        for (key, secret), at_unix_s in sorted(self._keys.last_used_unix_s.items()):
+            used.add_metric([key, secret, self._replica], at_unix_s)
+        yield used
+        stale = GaugeMetricFamily(
+            _name("stillwatch_api_keys_stale"), "1 while the keys file can not be read", labels=["replica"]
+        )
+        stale.add_metric([self._replica], float(self._keys.is_stale))
+        yield stale
 
     def _family(self, name: Counter, meaning: str, counts: Mapping[Any, int], *labels: str) -> Metric:
         family = CounterMetricFamily(name, meaning, labels=[*labels, "replica"])

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from serve.auth import ReadsCampaigns, WritesRevocations
 from serve.bodies import read_model
 from serve.context import Context, Ctx, traceparent
-from serve.keys import ApiKey
+from serve.keys import Caller
 from serve.openapi import body, problems
 from serve.routes_campaigns import members_of
 from serve.schemas_in import RevocationIn
@@ -152,7 +152,7 @@ async def _stored(ctx: Context, known: str | None) -> Revocation | None:
         return None
 
 
-async def _audit(ctx: Context, key: ApiKey, action: str, target: str, details: dict[str, Any]) -> None:
+async def _audit(ctx: Context, key: Caller, action: str, target: str, details: dict[str, Any]) -> None:
     await ctx.ports.audit.append(AuditEntry(key.actor, action, target, ctx.ports.clock.unix_nano(), details))
 
 

@@ -35,6 +35,8 @@ Gauge = Literal[
     "stillwatch_groups_waiting",              # candidate groups that were due and left to the next evaluation
     "stillwatch_revocations_active",          # as this replica's enforcer sees them
     "stillwatch_enforcement",                 # 1 on, 0 off: the kill switch
+    "stillwatch_api_key_last_used_seconds",   # unix; labels: key, secret (start of its hash), replica
+    "stillwatch_api_keys_stale",              # 1 while the keys file can not be read; label: replica
     "stillwatch_ready",                       # 1 when every partition has an owner and the enforcer is loaded
 ]  # fmt: skip
 

@@ -18,17 +18,51 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# Answers come to inboxes under it. Tokens without wildcards: a user whose permissions name its prefix hears no other's.
+InboxPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", max_length=64)]
+
+
+class NatsLogin(_Frozen):
+    """A login of its own for the API: whoever serves HTTP needs other rights than a shard."""
+
+    urls: tuple[str, ...] = ()  # empty: the servers of `nats.urls`, which then hold no password
+    credentials_file: str | None = None
+    inbox_prefix: InboxPrefix = "_INBOX.api"
+
+
 class NatsSettings(_Frozen):
     # Empty means: start the nats-server that comes with the package, with its store under `data_dir`.
     urls: tuple[str, ...] = ()
     credentials_file: str | None = None
+    inbox_prefix: InboxPrefix = "_INBOX.scorer"
+    api: NatsLogin | None = None  # none: the API uses the login of shards and aggregator
     tls_ca_file: str | None = None
+    # Shown to a server that asks its clients for a certificate. Both or none.
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
     replicas: Annotated[int, Field(ge=1, le=5)] = 1
     # Replay rebuilds all state, so what the stream forgets, the shards forget after a crash.
     requests_max_age_s: Annotated[int, Field(ge=3600)] = 14 * 24 * 3600
     requests_max_bytes: Annotated[int, Field(ge=1_000_000)] = 8_000_000_000
     # Ids are held in the server's RAM: at 1,000/s and 60 s that is 60,000. Beyond it the shards' own memory counts.
     duplicate_window_s: Annotated[int, Field(ge=1, le=600)] = 60
+
+    @model_validator(mode="after")
+    def _a_certificate_has_its_key(self) -> NatsSettings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together: name both, or neither")
+        return self
+
+    def of_api(self) -> NatsSettings:
+        """As the API connects.
+
+        >>> NatsSettings(urls=("nats://scorer:s@n",), api=NatsLogin(urls=("nats://api:a@n",))).of_api().inbox_prefix
+        '_INBOX.api'
+        """
+        if self.api is None:
+            return self
+        login = {"credentials_file": self.api.credentials_file, "inbox_prefix": self.api.inbox_prefix, "api": None}
+        return self.model_copy(update={**login, "urls": self.api.urls or self.urls})
 
 
 class IngestSettings(_Frozen):
@@ -78,6 +112,31 @@ class DetectionSettings(_Frozen):
     evaluation_tick_s: Annotated[int, Field(ge=1, le=30 * 24 * 3600)] = 900
 
 
+# Only signatures that a public key checks: with HS256 whoever can check a token could also make one.
+JwtAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]  # fmt: skip
+
+
+class OidcSettings(_Frozen):
+    """Tokens of an OpenID provider beside API keys."""
+
+    # As it stands in the tokens. Its document `/.well-known/openid-configuration` says where the keys are.
+    issuer: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$", max_length=500)]
+    # Tokens made for other services must not open this one.
+    audience: Annotated[str, Field(min_length=1, max_length=500)]
+    jwks_url: Annotated[str, Field(pattern=r"^https?://\S+$", max_length=500)] | None = (
+        None  # none: from the issuer's document
+    )
+    algorithms: Annotated[tuple[JwtAlgorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
+    # Where a token says what it allows: words with spaces between (RFC 8693), or a list, as of roles or groups.
+    scopes_claim: Annotated[str, Field(min_length=1, max_length=100)] = "scope"
+    # Word of the claim to scopes of ours. Empty: our own scopes are the words; all others mean nothing here.
+    scopes: dict[str, tuple[str, ...]] = {}
+    leeway_s: Annotated[int, Field(ge=0, le=300)] = 30  # by how much clocks may differ
+    ca_file: str | None = None  # of the provider's certificate, when the machine does not know it
+
+
 class ServeSettings(_Frozen):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
@@ -89,10 +148,22 @@ class ServeSettings(_Frozen):
     max_events_per_request: Annotated[int, Field(ge=1)] = 1_000
     # A file of named, hashed keys with scopes (see docs/api.md). Without one, nothing that needs a key is allowed.
     api_keys_file: str | None = None
+    oidc: OidcSettings | None = None
+    # TLS by the API itself, with PEM files. Only without HAProxy, which ends none; and none for the head's own probes.
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
     # Metrics name no account, but they tell an attacker what is noticed: open only where the network is closed.
     open_metrics: bool = False
     # Gateways ask /authz for every request. A key there guards against probing for who is revoked.
     authz_needs_key: bool = False
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> ServeSettings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together: name both, or neither")
+        if self.tls_cert_file is not None and self.haproxy:
+            raise ValueError("HAProxy ends no TLS: set haproxy: false, or let a gateway in front of it do TLS")
+        return self
 
 
 class ExchangeSettings(_Frozen):

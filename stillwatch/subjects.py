@@ -28,6 +28,7 @@ H_DETAIL: Final = "Stillwatch-Detail"
 H_SUBJECT: Final = "Stillwatch-Subject"
 H_SEQUENCE: Final = "Stillwatch-Sequence"
 H_TRUNCATED: Final = "Stillwatch-Truncated"  # the original size, where the payload had to be cut to fit
+H_SHA256: Final = "Stillwatch-Sha256"  # of an audit entry's document
 
 ENFORCEMENT_KEY: Final = "enforcement"  # `on` or `off` in the control bucket: the kill switch
 

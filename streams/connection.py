@@ -79,6 +79,7 @@ async def connect(
                 reconnect_time_wait=1,  # between first attempts only; later ones are timed by the handler
                 reconnect_to_server_handler=_next_server,
                 ping_interval=20,  # a half-open connection is noticed within a minute
+                inbox_prefix=settings.inbox_prefix,
                 pending_size=_PENDING_BYTES,
                 flush_timeout=5.0,
                 **security(settings),
@@ -134,12 +135,27 @@ def security(settings: NatsSettings) -> dict[str, Any]:
                 "nats.credentials_file", "the package nkeys is not installed", "Install nats-py[nkeys], or use TLS only"
             )
         options["user_credentials"] = settings.credentials_file
-    if settings.tls_ca_file is not None:
-        try:
-            options["tls"] = ssl.create_default_context(cafile=settings.tls_ca_file)
-        except OSError as error:
-            raise SettingsError("nats.tls_ca_file", str(error), "Name a readable file with PEM certificates") from error
+    if settings.tls_ca_file is not None or settings.tls_cert_file is not None:
+        options["tls"] = _tls(settings)
     return options
+
+
+def _tls(settings: NatsSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.tls_ca_file)
+    except OSError as error:
+        raise SettingsError("nats.tls_ca_file", str(error), "Name a readable file with PEM certificates") from error
+    if settings.tls_cert_file is not None:
+        try:
+            # Keys under a passphrase would be asked for at a terminal that nobody sees; an empty one fails at once.
+            context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file, password="")
+        except OSError as error:
+            raise SettingsError(
+                "nats.tls_cert_file",
+                str(error),
+                "Name a PEM certificate, and in nats.tls_key_file its key, unencrypted",
+            ) from error
+    return context
 
 
 def _without_secrets(url: str) -> str:

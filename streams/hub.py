@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -48,6 +49,7 @@ def jetstream_hub(client: Client, settings: Settings, clock: ports.Clock) -> Hub
         KvBucket(client, pipeline, subjects.CONTROL_BUCKET),
         settings,
         clock,
+        writer=f"{client.options.get('name') or 'client'}.{secrets.token_hex(8)}",
     )
 
 
@@ -62,6 +64,7 @@ def memory_hub(world: MemoryNats) -> Hub:
         MemoryBucket(world),
         world.settings,
         world.clock,
+        writer=f"memory.{secrets.token_hex(8)}",
     )
 
 
@@ -75,13 +78,14 @@ def _hub(
     control: Bucket,
     settings: Settings,
     clock: ports.Clock,
+    writer: str,
 ) -> Hub:
     return Hub(
         events=events,
         publisher=publisher,
         dead_letters=JournalDeadLetters(dead_letters),
         verdicts=JournalVerdictLog(verdicts, source=f"/stillwatch/{settings.deployment}"),
-        audit=JournalAuditLog(audit),
+        audit=JournalAuditLog(audit, writer),
         revocations=BucketRevocations(revocations, control, clock),
         control=BucketControl(control),
         leases=BucketLeases(control, clock),

@@ -60,6 +60,12 @@ PROBES: Final[Mapping[str, Probe]] = {
     "read revocations": Probe(f"$JS.API.STREAM.INFO.KV_{subjects.REVOCATIONS_BUCKET}"),
     "look at streams": Probe(f"$JS.API.STREAM.INFO.{subjects.REQUESTS}"),
 }  # fmt: skip
+# In the account of the gateways JetStream's API has another name (helm/nats-users-values.yaml).
+_FROM_OUTSIDE: Final = "read revocations from outside"
+_ALL_PROBES: Final[Mapping[str, Probe]] = {
+    **PROBES,
+    _FROM_OUTSIDE: Probe(f"STILLWATCH.API.STREAM.INFO.KV_{subjects.REVOCATIONS_BUCKET}", is_answered=False),
+}
 OTHERS_ANSWERS: Final = "hear the answers to others"
 LISTENING: Final[Mapping[str, str]] = {"listen to everything": ">", OTHERS_ANSWERS: "_INBOX.>"}
 
@@ -140,9 +146,9 @@ async def _ask(client: Client, refused: set[str], news: asyncio.Event) -> dict[s
     # Before the probes: the server answers in order, so once those are decided, these are, too.
     ears = [await client.subscribe(subject, cb=ignore) for subject in LISTENING.values()]
     try:
-        for number, probe in enumerate(PROBES.values()):
+        for number, probe in enumerate(_ALL_PROBES.values()):
             await client.publish(probe.subject, probe.payload, f"{inbox}.{number}", dict(probe.headers) or None)
-        waited_for = {str(number): probe for number, probe in enumerate(PROBES.values()) if probe.is_answered}
+        waited_for = {str(number): probe for number, probe in enumerate(_ALL_PROBES.values()) if probe.is_answered}
         try:
             async with asyncio.timeout(_WITHIN_S):
                 while not all(n in answered or probe.subject.lower() in refused for n, probe in waited_for.items()):
@@ -156,10 +162,12 @@ async def _ask(client: Client, refused: set[str], news: asyncio.Event) -> dict[s
     # The server works in order: what was not refused before it answered the last probe is allowed.
     decided = bool(answered or refused)
     out: dict[str, bool | None] = {}
-    for number, (name, probe) in enumerate(PROBES.items()):
+    for number, (name, probe) in enumerate(_ALL_PROBES.items()):
         if probe.subject.lower() in refused:
             out[name] = False
         else:
             out[name] = True if str(number) in answered or (decided and not probe.is_answered) else None
+    if out.pop(_FROM_OUTSIDE) and out["read revocations"] is False:
+        out["read revocations"] = True
     out.update({name: (subject.lower() not in refused) if decided else None for name, subject in LISTENING.items()})
     return out

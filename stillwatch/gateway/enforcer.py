@@ -20,7 +20,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Tracer
 
 from stillwatch import subjects
-from stillwatch.gateway.feed import BucketFeed, Change, Listing
+from stillwatch.gateway.feed import API_PREFIX, BucketFeed, Change, Listing
 from stillwatch.gateway.spans import apply_span, refuse_span
 from stillwatch.gateway.tasks import end
 from stillwatch.revocation import Enforcement, stronger
@@ -69,6 +69,7 @@ class Enforcer:
         reconcile_s: float = 60.0,
         max_keys: int = MAX_KEYS,
         tracer: Tracer | None = None,
+        api_prefix: str = API_PREFIX,
     ) -> None:
         self._clock, self._max_keys = clock, max_keys
         self._tracer = tracer or trace.get_tracer("stillwatch.gateway")
@@ -82,12 +83,12 @@ class Enforcer:
         self._revocations = BucketFeed(
             nc, subjects.REVOCATIONS_BUCKET, (subjects.account_key("*"), "org.*"),
             on_change=self._on_change, on_listing=self._on_listing, on_missing=lambda: None,
-            on_recreated=self._on_recreated, relist_s=reconcile_s,
+            on_recreated=self._on_recreated, relist_s=reconcile_s, api_prefix=api_prefix,
         )  # fmt: skip
         self._control = BucketFeed(
             nc, subjects.CONTROL_BUCKET, (subjects.ENFORCEMENT_KEY,),
             on_change=self._on_switch, on_listing=self._on_switch_listing, on_missing=self._on_no_switch,
-            on_recreated=self._on_switch_recreated, relist_s=reconcile_s,
+            on_recreated=self._on_switch_recreated, relist_s=reconcile_s, api_prefix=api_prefix,
         )  # fmt: skip
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -27,6 +27,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 _log = logging.getLogger(__name__)
 
+# JetStream's own. An account that imports the API of another one does so under a name of its choice.
+API_PREFIX: Final = "$JS.API"
 # Two heartbeats may be late before a feed counts as dead; 5 s bounds how long a lost consumer goes unnoticed.
 _HEARTBEAT_S: Final = 2.0
 _SILENCE_S: Final = 5.0
@@ -76,8 +78,10 @@ class BucketFeed:
         on_missing: Callable[[], None],
         on_recreated: Callable[[], None],
         relist_s: float,
+        api_prefix: str = API_PREFIX,
     ) -> None:
         self._client, self._bucket, self._keys = client, bucket, tuple(keys)
+        self._api_prefix = api_prefix
         self._on_change, self._on_listing = on_change, on_listing
         self._on_missing, self._on_recreated = on_missing, on_recreated
         self._relist_s = relist_s
@@ -115,7 +119,7 @@ class BucketFeed:
             delay_s = min(2 * delay_s, _BACKOFF_S[1])
 
     async def _follow(self) -> None:
-        async with _Tap(self._client, self._bucket, self._keys) as tap:
+        async with _Tap(self._client, self._bucket, self._keys, self._api_prefix) as tap:
             if self._created not in (None, tap.created):
                 self._on_recreated()
             self._created = tap.created
@@ -126,7 +130,7 @@ class BucketFeed:
                     self._on_change(change)
 
     async def _compare(self) -> None:
-        async with _Tap(self._client, self._bucket, self._keys) as tap:
+        async with _Tap(self._client, self._bucket, self._keys, self._api_prefix) as tap:
             listing = await tap.listing()
         if tap.created == self._created:  # else the feed itself is about to start over
             self._on_listing(listing, False)
@@ -136,11 +140,11 @@ class BucketFeed:
 class _Tap:
     """One ephemeral consumer: the newest message of each key, in the stream's order, then what comes."""
 
-    def __init__(self, client: Client, bucket: str, keys: Sequence[str]) -> None:
+    def __init__(self, client: Client, bucket: str, keys: Sequence[str], api_prefix: str) -> None:
         self._client, self._stream = client, f"KV_{bucket}"
         self._prefix = f"$KV.{bucket}."
         self._filters = [self._prefix + key for key in keys]
-        self._context = client.jetstream()
+        self._context = client.jetstream(prefix=api_prefix)
         self._subscription: Subscription | None = None
         # Bounded by the server's flow control, whose questions are answered in their turn.
         self._arrived: deque[Msg] = deque()

@@ -208,6 +208,35 @@ async def test_a_body_over_the_limit_is_cut_off_while_it_arrives() -> None:
     assert sent <= 2_048
 
 
+TOO_MUCH: dict[str, tuple[int, str, dict[str, str]]] = {
+    "one long header": (431, "/healthz", {"x-long": "a" * 70_000}),
+    "many headers": (431, "/healthz", {f"x-{number}": "a" for number in range(300)}),
+    "a long query": (414, f"/v1/campaigns?state={'a' * 20_000}", {}),
+    "a long path": (414, f"/authz/{'a' * 20_000}", {}),
+}
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+async def test_what_comes_before_the_body_has_limits_too(world: World, name: str) -> None:
+    status, path, headers = TOO_MUCH[name]
+    assert problem(await world.http.get(path, headers=headers))["status"] == status
+    async with on_loopback(world.app) as url, httpx.AsyncClient() as over_a_socket:
+        assert problem(await over_a_socket.get(url + path, headers=headers))["status"] == status
+        assert (await over_a_socket.get(f"{url}/healthz")).status_code == 200
+
+
+async def test_as_much_as_a_gateway_passes_on_is_taken(world: World) -> None:
+    headers = {f"x-{number}": "a" * 550 for number in range(100)}
+    assert (await world.http.get("/authz/chat", headers=headers)).status_code == 200
+
+
+async def test_a_request_has_at_most_so_many_events() -> None:
+    world = World(ServeSettings(max_events_per_request=3))
+    events = [world.event(f"r-{number}") for number in range(4)]
+    assert problem(await world.http.post("/v1/events", json=events))["status"] == 413
+    assert (await world.http.post("/v1/events", json=events[:3])).status_code == 202
+
+
 @pytest.mark.parametrize("length", ["-1", "1e3", "0x10", "\u00b2", "abc"])
 async def test_a_length_that_is_no_length_is_refused(world: World, length: str) -> None:
     headers = {**{k.encode(): v.encode() for k, v in JSON.items()}, b"content-length": length.encode("latin-1")}

@@ -91,8 +91,12 @@ def test_secrets_are_mounted_by_key_and_never_rendered() -> None:
     for name in ("head", "worker", "bootstrap"):
         volumes = {volume["name"]: volume for volume in pod_specs(values)[name]["volumes"]}
         items = volumes["nats-auth"]["secret"]["items"]
-        login = "bootstrap.creds" if name == "bootstrap" else "scorer.creds"
-        assert items == [{"key": login, "path": "nats.creds"}, {"key": "ca.crt", "path": "ca.crt"}]
+        mounted = {item["path"]: item["key"] for item in items}
+        common = {"ca.crt": "ca.crt", "client.crt": "client.crt", "client.key": "client.key"}
+        if name == "bootstrap":
+            assert mounted == {"nats.creds": "bootstrap.creds", **common}
+        else:
+            assert mounted == {"nats.creds": "scorer.creds", "nats-api.creds": "api.creds", **common}
         assert volumes["nats-auth"]["secret"]["defaultMode"] == 0o440
         assert ("api-keys" in volumes) is (name != "bootstrap")
     assert not [thing for case in CASES for thing in objects(case_values(case)) if thing["kind"] == "Secret"]
@@ -106,11 +110,15 @@ def test_urls_with_passwords_come_from_the_secret_and_differ_between_scorer_and_
     values = case_values("external-nats")
     pods = pod_specs(values)
 
-    def source(name: str) -> object:
-        return environment(pods[name])["STILLWATCH_NATS__URLS"]["secretKeyRef"]
+    def source(name: str, variable: str = "STILLWATCH_NATS__URLS") -> object:
+        return environment(pods[name])[variable]["secretKeyRef"]
 
     assert source("worker") == source("head") == {"name": "stillwatch-nats", "key": "scorer-urls"}
     assert source("bootstrap") == {"name": "stillwatch-nats", "key": "bootstrap-urls"}
+    assert source("worker", "STILLWATCH_NATS__API__URLS") == {"name": "stillwatch-nats", "key": "api-urls"}
+    assert "STILLWATCH_NATS__API__URLS" not in environment(pods["bootstrap"])
+    assert environment(pods["bootstrap"])["STILLWATCH_NATS__INBOX_PREFIX"] == "_INBOX.bootstrap"
+    assert "STILLWATCH_NATS__INBOX_PREFIX" not in environment(pods["worker"])
 
 
 def test_the_network_policy_names_who_may_come_in() -> None:

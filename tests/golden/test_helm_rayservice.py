@@ -95,7 +95,10 @@ def test_what_production_sets_reaches_the_settings() -> None:
     assert settings["nats"] == {
         "urls": ["nats://nats.trust.svc:4222"], "replicas": 3, "requests_max_bytes": 200_000_000_000,
         "credentials_file": "/etc/stillwatch-secrets/nats/nats.creds",
+        "api": {"credentials_file": "/etc/stillwatch-secrets/nats/nats-api.creds"},
         "tls_ca_file": "/etc/stillwatch-secrets/nats/ca.crt",
+        "tls_cert_file": "/etc/stillwatch-secrets/nats/client.crt",
+        "tls_key_file": "/etc/stillwatch-secrets/nats/client.key",
     }  # fmt: skip
     assert settings["serve"]["api_keys_file"] == "/etc/stillwatch-secrets/api/api-keys.yaml"
     assert settings["telemetry"] == {

@@ -50,6 +50,10 @@ def test_a_value_that_can_not_be_right_is_refused_by_name(values: Object, named:
         ({"externalNats": {"urls": ["nats://n:4222"]}}, "Both nats.enabled and externalNats.urls are set"),
         ({"partitions": 4, "shards": 5}, "shards=5 is more than partitions=4"),
         ({"natsAuth": {"urlsKey": "urls"}}, "natsAuth.urlsKey names a key, but natsAuth.existingSecret"),
+        (
+            {"natsAuth": {"existingSecret": "s", "certKey": "client.crt"}},
+            "natsAuth.certKey and natsAuth.keyKey belong together",
+        ),
         ({"natsAuth": {"caKey": "ca.crt"}}, "natsAuth.caKey names a key, but natsAuth.existingSecret"),
         ({"policy": {"rules": []}}, "policy.rules differs from the default policy, but policy.version is not set"),
         ({"policy": {"never_act": ["probe"]}}, "policy.never_act differs from the default policy"),

@@ -63,7 +63,8 @@ async def test_the_documented_permissions_are_enough_and_do_not_let_a_gateway_re
         problems.append(str(error))
 
     admin = await nats.connect(f"nats://admin:a@127.0.0.1:{port}")
-    client = await nats.connect(f"nats://gateway:g@127.0.0.1:{port}", error_cb=on_error)
+    address = f"nats://gateway:g@127.0.0.1:{port}"
+    client = await nats.connect(address, error_cb=on_error, inbox_prefix="_INBOX.gateway")
     try:
         revocations, _ = await a_deployment(admin)
         publishers = [Publisher(client), Publisher(client, partitions=4)]

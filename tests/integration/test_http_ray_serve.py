@@ -1,8 +1,9 @@
-"""The app as a Ray Serve deployment, behind Ray's Python proxy (the cluster's tests are behind HAProxy)."""
+"""The app as a Ray Serve deployment, behind Ray's Python proxy with TLS (the cluster's tests are behind HAProxy)."""
 
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tls_papers import issue_papers
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "support" / "ray_serve_process.py"
@@ -18,10 +20,12 @@ PROGRAM = ROOT / "tests" / "support" / "ray_serve_process.py"
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[httpx.Client]:
     path = os.pathsep.join([str(ROOT), str(PROGRAM.parent)])
+    papers = issue_papers(tmp_path)
+    trusted = ssl.create_default_context(cafile=papers.authority)
     with (
         (tmp_path / "errors").open("w+") as errors,
         subprocess.Popen(
-            [sys.executable, str(PROGRAM), "python-proxy"],
+            [sys.executable, str(PROGRAM), "python-proxy", papers.server["cert_file"], papers.server["key_file"]],
             env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
         ) as process,
@@ -32,7 +36,8 @@ def served(tmp_path: Path) -> Iterator[httpx.Client]:
         if not url:
             errors.seek(0)
             pytest.fail(f"Ray Serve did not start: {errors.read()[-2_000:]}")
-        with httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=30) as client:
+        headers = {"authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=url, headers=headers, timeout=30, verify=trusted) as client:
             yield client
         process.stdin.close()
         assert "stopped" in process.stdout.read()
@@ -57,6 +62,10 @@ def test_the_contract_holds_behind_ray_serve(served: httpx.Client) -> None:
     assert served.patch("/authz/v1/chat", headers={"x-stillwatch-account": "acct-1"}).status_code == 200
     assert served.get("/nope").headers["content-type"] == "application/problem+json"
     assert served.post("/v1/events", content=b"x" * 5_000_000).status_code == 413
-    assert httpx.get(served.base_url.join("/v1/campaigns")).status_code == 401
+    assert served.get("/v1/campaigns", headers={"authorization": ""}).status_code == 401
+    with pytest.raises(httpx.ConnectError, match=r"(?i)certificate"):
+        httpx.get(served.base_url.join("/healthz"))
+    with pytest.raises(httpx.HTTPError):
+        httpx.get(str(served.base_url.join("/healthz")).replace("https", "http"))
     assert "default-src 'none'" in served.get("/").headers["content-security-policy"]
     assert served.get("/openapi.json").json()["paths"]

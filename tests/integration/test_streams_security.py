@@ -6,14 +6,15 @@ import base64
 import hashlib
 import json
 import os
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from pydantic import ValidationError
 from stream_worlds import settled
+from tls_papers import Papers, issue_papers
 
 from launch.embedded import EmbeddedNats
 from stillwatch.errors import SettingsError, Unavailable
@@ -34,32 +35,59 @@ class GuardedNats(EmbeddedNats):
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """Of an authority that signs for 127.0.0.1: certificate and key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the openssl command to make a certificate")
-    certificate, key = tmp_path / "ca.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-            "-subj", "/CN=stillwatch test", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out",
-            str(certificate),
-        ],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    return certificate, key
+def papers(tmp_path: Path) -> Papers:
+    return issue_papers(tmp_path)
 
 
-async def test_tls_with_the_authority_that_the_settings_name(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
-    file, key = certificate
-    async with GuardedNats(tmp_path / "nats", tls={"cert_file": str(file), "key_file": str(key)}) as server:
-        client = await connect(NatsSettings(urls=(server.url,), tls_ca_file=str(file)), "tests")
+async def test_tls_with_the_authority_that_the_settings_name(tmp_path: Path, papers: Papers) -> None:
+    async with GuardedNats(tmp_path / "nats", tls=papers.server) as server:
+        client = await connect(NatsSettings(urls=(server.url,), tls_ca_file=papers.authority), "tests")
         await settled(client)
         await close(client)
         with pytest.raises(Unavailable, match=r"(?i)certificate"):
-            await connect(NatsSettings(urls=(server.url,)), "tests", within_s=2.0)
+            await connect(NatsSettings(urls=(server.url,)), "tests", within_s=1.0)
+
+
+async def test_a_server_of_another_authority_is_not_talked_to(tmp_path: Path, papers: Papers) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    async with GuardedNats(tmp_path / "nats", tls=papers.server) as server:
+        with pytest.raises(Unavailable, match=r"(?i)certificate"):
+            await connect(NatsSettings(urls=(server.url,), tls_ca_file=str(other)), "tests", within_s=1.0)
+
+
+async def test_a_server_with_another_name_is_not_talked_to(tmp_path: Path, papers: Papers) -> None:
+    async with GuardedNats(tmp_path / "nats", tls=papers.server) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        with pytest.raises(Unavailable, match=r"(?i)certificate"):
+            await connect(NatsSettings(urls=(url,), tls_ca_file=papers.authority), "tests", within_s=1.0)
+
+
+async def test_a_server_that_asks_for_a_certificate_lets_in_whoever_shows_one(tmp_path: Path, papers: Papers) -> None:
+    demanding = {**papers.server, "ca_file": papers.authority, "verify": True}
+    async with GuardedNats(tmp_path / "nats", tls=demanding) as server:
+        shown = NatsSettings(
+            urls=(server.url,), tls_ca_file=papers.authority,
+            tls_cert_file=papers.client["cert_file"], tls_key_file=papers.client["key_file"],
+        )  # fmt: skip
+        client = await connect(shown, "tests")
+        await settled(client)
+        await close(client)
+        with pytest.raises(Unavailable):
+            await connect(NatsSettings(urls=(server.url,), tls_ca_file=papers.authority), "tests", within_s=1.0)
+
+
+async def test_a_certificate_that_can_not_be_read_names_its_setting(papers: Papers) -> None:
+    settings = NatsSettings(
+        urls=("nats://127.0.0.1:1",), tls_cert_file="/nowhere/client.crt", tls_key_file=papers.client["key_file"]
+    )
+    with pytest.raises(SettingsError, match=r"nats\.tls_cert_file"):
+        await connect(settings, "tests")
+
+
+def test_a_certificate_without_its_key_is_refused_when_settings_are_read() -> None:
+    with pytest.raises(ValidationError, match="belong together"):
+        NatsSettings(tls_cert_file="client.crt")
 
 
 async def test_a_missing_authority_file_names_its_setting() -> None:
@@ -131,7 +159,7 @@ async def test_a_credentials_file_opens_a_server_that_trusts_its_operator(tmp_pa
 async def test_a_wrong_password_is_told_from_a_server_that_is_away(tmp_path: Path) -> None:
     async with GuardedNats(tmp_path, authorization={"user": "scorer", "password": "right"}) as server:
         with pytest.raises(Unavailable, match=r"(?i)authorization") as caught:
-            await connect(NatsSettings(urls=(server.url.replace("//", "//scorer:wrong@"),)), "tests", within_s=2.0)
+            await connect(NatsSettings(urls=(server.url.replace("//", "//scorer:wrong@"),)), "tests", within_s=1.0)
         assert "wrong" not in str(caught.value)
         client = await connect(NatsSettings(urls=(server.url.replace("//", "//scorer:right@"),)), "tests")
         await settled(client)

@@ -23,6 +23,7 @@ from opentelemetry.trace import NoOpTracer
 from actors.aggregator import Aggregator, AggregatorPorts
 from launch.settings import load_policy
 from serve.app import build
+from serve.key_watch import Load
 from serve.keys import SCOPES, KeyRing, Scope, mint, parse_key_ring
 from serve.ports import About, Enforcer, ServePorts
 from stillwatch.errors import NotFound, Unavailable
@@ -216,6 +217,7 @@ class World:
         clock: Clock | None = None,
         hub: Hub | None = None,
         enforcer: Enforcer | None = None,
+        reread_keys: Load | None = None,
     ) -> None:
         self.clock: Any = clock or ManualClock(NOW_UNIX_S)
         self.hub = hub or memory_hub(MemoryNats(Settings(partitions=PARTITIONS), self.clock))
@@ -229,7 +231,7 @@ class World:
         self.closed = 0
         self.app: FastAPI = build(
             self.ports(), settings or ServeSettings(), KEYS.ring, About("test", PARTITIONS, "shadow", "2026.11.1"),
-            deadline_s=deadline_s,
+            reread_keys=reread_keys, deadline_s=deadline_s,
         )  # fmt: skip
         self.http = self.client(KEYS.everything)
 

@@ -17,7 +17,9 @@ def main() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    settings = ServeSettings(port=port, haproxy=sys.argv[1] == "haproxy")
+    # With a certificate and its key it speaks TLS.
+    certificate, key = sys.argv[2:4] if len(sys.argv) > 2 else (None, None)
+    settings = ServeSettings(port=port, haproxy=sys.argv[1] == "haproxy", tls_cert_file=certificate, tls_key_file=key)
     os.environ.update(environment(settings), RAY_USAGE_STATS_ENABLED="0")
 
     import ray
@@ -33,7 +35,7 @@ def main() -> None:
     )  # fmt: skip
     about = About("test", PARTITIONS, "shadow", "2026.11.1")
     deployment.run_app(deployment.bind_app(memory_ports, settings, KEYS.ring, about), settings)
-    say(f"http://127.0.0.1:{port} {KEYS.everything}")
+    say(f"{'https' if certificate else 'http'}://127.0.0.1:{port} {KEYS.everything}")
     sys.stdin.read()
     deployment.shut_down_app()
     ray.shutdown()

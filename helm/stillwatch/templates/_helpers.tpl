@@ -78,6 +78,13 @@ app.kubernetes.io/part-of: stillwatch
 {{- if and $secret $auth.caKey -}}
 {{- $_ := set $nats "tls_ca_file" "/etc/stillwatch-secrets/nats/ca.crt" -}}
 {{- end -}}
+{{- if and $secret $auth.certKey -}}
+{{- $_ := set $nats "tls_cert_file" "/etc/stillwatch-secrets/nats/client.crt" -}}
+{{- $_ := set $nats "tls_key_file" "/etc/stillwatch-secrets/nats/client.key" -}}
+{{- end -}}
+{{- if and $secret $auth.apiCredentialsKey (not $auth.apiUrlsKey) -}}
+{{- $_ := set $nats "api" (dict "credentials_file" "/etc/stillwatch-secrets/nats/nats-api.creds") -}}
+{{- end -}}
 {{- $serve := dict "host" "0.0.0.0" "port" 8000 "replicas" (include "stillwatch.serveReplicas" . | int) "haproxy" .Values.serve.haproxy -}}
 {{- if .Values.apiKeys.existingSecret -}}
 {{- $_ := set $serve "api_keys_file" "/etc/stillwatch-secrets/api/api-keys.yaml" -}}
@@ -117,6 +124,15 @@ policy.yaml: |
   valueFrom:
     secretKeyRef: {name: {{ $root.Values.natsAuth.existingSecret }}, key: {{ .urlsKey }}}
 {{- end }}
+{{- if and $root.Values.natsAuth.existingSecret .apiUrlsKey }}
+- name: STILLWATCH_NATS__API__URLS
+  valueFrom:
+    secretKeyRef: {name: {{ $root.Values.natsAuth.existingSecret }}, key: {{ .apiUrlsKey }}}
+{{- end }}
+{{- with .inboxPrefix }}
+- name: STILLWATCH_NATS__INBOX_PREFIX
+  value: {{ . }}
+{{- end }}
 - name: HOME
   value: /tmp
 {{- with $root.Values.extraEnv }}
@@ -141,8 +157,15 @@ policy.yaml: |
 {{- if and .credentialsKey (not .urlsKey) }}
 - {key: {{ .credentialsKey }}, path: nats.creds}
 {{- end }}
+{{- if and .apiCredentialsKey (not .apiUrlsKey) }}
+- {key: {{ .apiCredentialsKey }}, path: nats-api.creds}
+{{- end }}
 {{- if $auth.caKey }}
 - {key: {{ $auth.caKey }}, path: ca.crt}
+{{- end }}
+{{- if $auth.certKey }}
+- {key: {{ $auth.certKey }}, path: client.crt}
+- {key: {{ $auth.keyKey }}, path: client.key}
 {{- end }}
 {{- end -}}
 {{- end }}

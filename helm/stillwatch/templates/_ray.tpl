@@ -6,7 +6,7 @@ init container that waits for the head with the same environment and mounts, and
 {{- $root := .root -}}
 {{- $group := index $root.Values .group -}}
 {{- $auth := $root.Values.natsAuth -}}
-{{- $nats := dict "root" $root "credentialsKey" $auth.credentialsKey "urlsKey" $auth.urlsKey "configMap" (include "stillwatch.fullname" $root) -}}
+{{- $nats := dict "root" $root "credentialsKey" $auth.credentialsKey "urlsKey" $auth.urlsKey "apiCredentialsKey" $auth.apiCredentialsKey "apiUrlsKey" $auth.apiUrlsKey "configMap" (include "stillwatch.fullname" $root) -}}
 metadata:
   labels:
     {{- include "stillwatch.podLabels" (dict "root" $root "component" .group) | nindent 4 }}
