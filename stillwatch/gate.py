@@ -8,7 +8,7 @@ deployment can do without and which are counted where they change what is seen: 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from stillwatch.ports import Mark, Part
 
@@ -43,8 +43,10 @@ class TickGate:
         self._due: tuple[int, float] | None = None  # the tick that is waited for, and since when
         self._behind: set[int] = set()
         self._all_silent_unix_nano = 0
+        self._epochs: dict[int, int] = {}  # the newest owner's, of each partition
         self.evaluated_unix_nano = 0
         self.incomplete = 0  # ticks that were let pass without a partition
+        self.fenced = 0  # parts and marks of owners that had been replaced
 
     @property
     def behind(self) -> int:
@@ -67,8 +69,18 @@ class TickGate:
 
     # -- in ----------------------------------------------------------------------------------------------------------
 
+    def _is_owners(self, said: Part | Mark) -> bool:
+        """A process that slept through the end of its lease must not be believed, or what it says would be what counts."""
+        if said.epoch < self._epochs.get(said.partition, 0):
+            self.fenced += 1
+            return False
+        self._epochs[said.partition] = said.epoch
+        return True
+
     def take(self, part: Part) -> bool:
-        """``False``: there is no room for what belongs to a later tick than the next."""
+        """``False``: there is no room for what belongs to a later tick than the next, or it is not the owner who says it."""
+        if not self._is_owners(part):
+            return False
         tick = part.tick_unix_nano
         if tick <= self.evaluated_unix_nano:  # it comes too late, from a partition that was left behind
             tick = self.evaluated_unix_nano + self._tick_nano
@@ -83,7 +95,7 @@ class TickGate:
 
     def mark(self, marks: Sequence[Mark], now_s: float, wall_unix_nano: int) -> None:
         """``now_s``: any clock that does not run backwards; ``wall_unix_nano``: the time of day."""
-        for mark in marks:
+        for mark in filter(self._is_owners, marks):
             closed = max(mark.closed_unix_nano, self._marks[mark.partition].closed_unix_nano)
             self._marks[mark.partition] = Mark(mark.partition, closed, mark.open_unix_nano, mark.silent)
             self._heard_s[mark.partition] = now_s
@@ -132,3 +144,26 @@ class TickGate:
         self.evaluated_unix_nano = tick_unix_nano
         self.incomplete += any(mark.closed_unix_nano < tick_unix_nano for mark in self._marks.values())
         return [parts[place] for place in sorted(parts)]
+
+    # -- snapshots ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """With what waits: shards forget a part when it is in a stored snapshot."""
+        return {
+            "evaluated": self.evaluated_unix_nano,
+            "all_silent": self._all_silent_unix_nano,
+            "incomplete": self.incomplete,
+            "closed": {number: mark.closed_unix_nano for number, mark in self._marks.items()},
+            "epochs": dict(self._epochs),
+            "waiting": {tick: dict(parts) for tick, parts in self._waiting.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Who is behind is found out anew: nobody has been waited for yet."""
+        self.evaluated_unix_nano, self.incomplete = state["evaluated"], state["incomplete"]
+        self._all_silent_unix_nano = state["all_silent"]
+        for number, closed in state["closed"].items():
+            if number in self._marks:
+                self._marks[number] = Mark(number, closed, 0, silent=False)
+        self._epochs, self._waiting = state["epochs"], state["waiting"]
+        self._waiting_bytes = sum(len(report) for parts in self._waiting.values() for report in parts.values())
