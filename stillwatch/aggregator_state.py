@@ -65,13 +65,13 @@ def parts(core: AggregatorCore, decider: Decider) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def snapshot(core: AggregatorCore, decider: Decider, gate: TickGate, memory: str) -> bytes:
-    """Between two evaluations. ``memory``: the name of what is known, which the next life goes on with."""
+def snapshot(core: AggregatorCore, decider: Decider, gate: dict[str, Any], memory: str) -> bytes:
+    """Between two evaluations. ``gate``: its state; ``memory``: the name of what is known, which the next life goes on with."""
     state = {
         name: {attribute: getattr(part, attribute) for attribute in sorted(ATTRIBUTES[name].state)}
         for name, part in parts(core, decider).items()
     }
-    return freeze({"memory": memory, "gate": gate.state(), "parts": state})
+    return freeze({"memory": memory, "gate": gate, "parts": state})
 
 
 def restore(raw: bytes, core: AggregatorCore, decider: Decider, gate: TickGate) -> str:

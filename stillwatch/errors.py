@@ -123,4 +123,6 @@ class Fenced(StillwatchError):
         self.what, self.epoch = what, epoch
 
     def __str__(self) -> str:
-        return f"{self.what}: epoch {self.epoch} is over, another owner has taken over; nothing was written, stop acting"
+        return (
+            f"{self.what}: epoch {self.epoch} is over, another owner has taken over; nothing was written, stop acting"
+        )

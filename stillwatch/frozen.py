@@ -87,8 +87,8 @@ def _thaw(frozen: Any, classes: dict[str, type]) -> Any:
             return array(rest[0], rest[1])
         case "class":
             kind = classes[rest[0]]
-            made = kind.__new__(kind)
-            for field, item in zip(fields(made), rest[1], strict=True):  # type: ignore[arg-type]
+            made: Any = object.__new__(kind)
+            for field, item in zip(fields(made), rest[1], strict=True):
                 object.__setattr__(made, field.name, _thaw(item, classes))
             return made
     raise SnapshotIncompatible("a value", f"of the kind {tag!r}", "none of that kind")

@@ -17,6 +17,7 @@ import msgpack
 import zstandard
 from river.__version__ import __version__ as river_version
 
+from stillwatch import __version__
 from stillwatch.errors import SnapshotDamaged, SnapshotIncompatible, SnapshotUntrusted
 
 _MAGIC: Final = b"SWSNAP01"
@@ -36,12 +37,13 @@ class Header:
 
     subject: str  # partition-003, aggregator
     schema: int
-    model: str  # the version of Stillwatch that wrote it
-    river: str  # pickles are bound to River's version
     last_sequence: int  # of the stream: replay goes on behind it
     config_sha256: str  # of the settings that the state follows from
     epoch: int
     tick_unix_nano: int  # event time: every tick up to here is closed (partition) or evaluated (aggregator)
+    model: str = __version__  # of Stillwatch, whose signals and models made the state
+    river: str = river_version  # pickles are bound to it
+    stream: str = ""  # which stream the sequences are of: one that was made anew counts from 1 again
     body_bytes: int = 0
     body_sha256: str = ""
 
@@ -49,7 +51,7 @@ class Header:
 def seal(header: Header, body: bytes, key: bytes) -> bytes:
     """The whole snapshot. Raises ``ValueError`` for a key of fewer than 32 bytes.
 
-    >>> made = seal(Header("aggregator", 1, "0.1.0", river_version, 7, "c0", 3, 900), b"state", b"k" * 32)
+    >>> made = seal(Header("aggregator", 1, 7, "c0", 3, 900), b"state", b"k" * 32)
     >>> opened(made, b"k" * 32).last_sequence, body_of(made, b"k" * 32)
     (7, b'state')
     """
@@ -72,21 +74,28 @@ def body_of(sealed: bytes, key: bytes) -> bytes:
     return _body(_split(sealed, key)[1])
 
 
-def read(sealed: bytes, key: bytes, subject: str, schemas: tuple[int, ...], config_sha256: str) -> tuple[Header, bytes]:
-    """Header and body of a snapshot that this version can use: of ``subject``, in one of ``schemas`` (newest last), made by the
-    same River under the same settings. Raises :class:`SnapshotIncompatible` too."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    subject: str
+    stream: str
+    config_sha256: str
+    schemas: tuple[int, ...]  # all that can be read
+
+
+def read(sealed: bytes, key: bytes, wanted: Wanted) -> tuple[Header, bytes]:
+    """Header and body of a snapshot that this version can use: by the same River, of the same stream, under the same settings.
+    Raises :class:`SnapshotIncompatible` too."""
     header, packed = _split(sealed, key)
-    wanted = {"subject": subject, "river": river_version, "config": config_sha256[:12]}
-    found = {"subject": header.subject, "river": header.river, "config": header.config_sha256[:12]}
-    if found != wanted or header.schema not in schemas:
-        raise SnapshotIncompatible(
-            subject, _said(found, header.schema), _said(wanted, " or ".join(map(str, schemas)))
-        )  # fmt: skip
+    found = (header.subject, header.stream, header.config_sha256, header.river)
+    ours = (wanted.subject, wanted.stream, wanted.config_sha256, river_version)
+    if found != ours or header.schema not in wanted.schemas:
+        raise SnapshotIncompatible(wanted.subject, _said(*found, (header.schema,)), _said(*ours, wanted.schemas))
     return header, _body(packed)
 
 
-def _said(of: dict[str, str], schema: object) -> str:
-    return ", ".join(f"{name} {value}" for name, value in of.items()) + f", schema {schema}"
+def _said(subject: str, stream: str, config_sha256: str, river: str, schemas: tuple[int, ...]) -> str:
+    schema = " or ".join(map(str, schemas))
+    return f"{subject} of stream {stream}, settings {config_sha256[:12]}, River {river}, schema {schema}"
 
 
 def _split(sealed: bytes, key: bytes) -> tuple[Header, memoryview]:

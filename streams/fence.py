@@ -16,6 +16,7 @@ from streams.bucket import Bucket, Write
 from streams.journal import Journal, epoch_of
 from streams.scan import Stored
 
+FENCE_TYPE: Final = "io.stillwatch.fence.v1"
 _MAX_ROUNDS: Final = 10
 
 
@@ -34,7 +35,11 @@ class StreamFence:
         self.verdicts, self.revocations, self.epoch = verdicts, revocations, epoch
 
     async def _take_journal(self, epoch: int) -> Stored:
-        entry = journal.Entry(VERDICTS_FENCE, str(epoch).encode(), {})
+        # A CloudEvent like all others: whoever reads the stream must not stumble over it.
+        headers = {
+            "ce-specversion": "1.0", "ce-type": FENCE_TYPE, "ce-source": "/stillwatch", "ce-id": f"fence.{epoch}",
+        }  # fmt: skip
+        entry = journal.Entry(VERDICTS_FENCE, str(epoch).encode(), headers)
         for _ in range(_MAX_ROUNDS):
             before = await self._journal.last(VERDICTS_FENCE)
             if before is not None and epoch_of(before) > epoch:

@@ -97,7 +97,7 @@ class JetStreamJournal:
     async def replace(self, entry: Entry, before: Stored | None) -> Stored | None:
         expected = {EXPECT_LAST_ON_SUBJECT: str(before.sequence if before is not None else 0)}
         [ack] = await self._pipeline.send([Outgoing(entry.subject, entry.payload, {**entry.headers, **expected})])
-        return None if ack.refused else Stored(entry.subject, ack.sequence, entry.payload, entry.headers)
+        return None if ack.refused else Stored(entry.subject, ack.sequence, entry.payload, dict(entry.headers))
 
     async def newest(self, limit: int, matching: str) -> list[Stored]:
         state = await self._state()

@@ -102,7 +102,7 @@ class JetStreamSnapshots:
         with reaching(_WHAT):
             try:
                 async with asyncio.timeout(_WITHIN_S):
-                    await self._store.get(path_of(name), into)  # type: ignore[arg-type]  # it only writes
+                    await self._store.get(path_of(name), into)
             except nats.js.errors.NotFoundError:
                 raise NotFound("snapshot", path_of(name)) from None
         return into.getvalue()

@@ -206,9 +206,7 @@ def changes_of(existing: StreamConfig, wanted: StreamConfig) -> dict[str, Any]:
 
 def _remedy(error: nats.js.errors.APIError) -> str:
     if error.err_code == 10047:  # streams reserve their max_bytes when they are made
-        return (
-            "Lower nats.requests_max_bytes or snapshots.jetstream_max_bytes, or raise the server's jetstream max_file_store"
-        )
+        return "Lower nats.requests_max_bytes or snapshots.jetstream_max_bytes, or raise the server's jetstream max_file_store"
     if error.err_code == 10074:
         return "Set nats.replicas to 1: this server is not part of a cluster"
     return "Change the setting back, or change the stream with the nats command line"

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from local_s3 import BUCKET, S3Server, s3_server
 
-
 from launch.embedded import EmbeddedNats
 from stillwatch.errors import NotFound, Unavailable
 from stillwatch.ports import SnapshotName, SnapshotStore
@@ -30,7 +29,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture(params=["memory", "directory", "jetstream", "s3"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SnapshotStore]:
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[SnapshotStore]:
     if request.param == "memory":
         yield memory_snapshots()
         return
@@ -121,7 +122,9 @@ async def test_without_nats_the_object_store_says_so(nats_server: EmbeddedNats) 
             await call
 
 
-async def test_a_store_that_can_not_be_reached_is_unavailable_and_not_empty(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_can_not_be_reached_is_unavailable_and_not_empty(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A restore that took the one for the other would forget weeks."""
     for name, value in s3.credentials.items():
         monkeypatch.setenv(name, value)
