@@ -244,7 +244,8 @@ class Aggregator:
         numbers = [mark.partition for mark in marks] if life == self._life else range(self._settings.partitions)
         known = self._gate.closed(numbers)
         # Without a store nothing is ever needed again: the next life has to be told everything.
-        stored = known if self._ports.snapshots is None else {number: self._stored.get(number, 0) for number in numbers}
+        kept = known if self._ports.snapshots is None else {number: self._stored.get(number, 0) for number in known}
+        stored = self._gate.needed_from(kept)
         return Folded(self._life, taken, self._gate.frontier_unix_nano, known, self._memory, stored)
 
     # -- evaluation --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ A cut stays until the aggregator has it in a stored snapshot. Pieces may be sent
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ class Outbox:
         self._memory = ""  # which memory of the aggregator was told everything
         self.greeted = False  # whether it is known what the aggregator has of this partition
         self._turn = 0  # grows when what is to be sent has changed
+        self._had_unix_nano = 0  # the aggregator has every cut up to here, from an earlier owner
         self._closed_unix_nano = 0  # every cut up to this tick was sent to this life of the aggregator
         self._said_before_unix_nano = 0  # ticks up to here were told to an earlier memory
         self._traceparents: dict[str, None] = {}
@@ -70,7 +71,7 @@ class Outbox:
     async def send(self, tell: Tell) -> bool:
         """``False`` when something is left: it is sent the next time."""
         turn, closed = self._turn, self.core.closed_unix_nano
-        self._cuts += self.core.take_cuts()
+        self._take_cuts()
         while self._again:
             if not await tell(replace(self._again[0], epoch=self._epoch)) or turn != self._turn:
                 return False
@@ -94,6 +95,20 @@ class Outbox:
         if closed > self._said_before_unix_nano:
             self._closed_unix_nano = max(closed, self._closed_unix_nano)
         return True
+
+    def _take_cuts(self) -> None:
+        """What an earlier owner has said is made again by the replay, and only kept: the aggregator may yet lose it."""
+        for cut in self.core.take_cuts():
+            if cut.tick_unix_nano > self._had_unix_nano:
+                self._cuts.append(cut)
+            else:
+                for part in self._parts(cut, 0):
+                    self._keep(part)
+
+    def _parts(self, cut: Cut, number: int) -> Iterator[Part]:
+        while (part := self._next_part(cut, [], after=number)) is not None:
+            yield part
+            number += 1
 
     def _next_part(self, cut: Cut, traceparents: list[str], *, after: int | None = None) -> Part | None:
         number = self._parts_sent if after is None else after
@@ -121,22 +136,32 @@ class Outbox:
         """Cuts up to this tick are in a stored snapshot of the aggregator."""
         self._forget(tick_unix_nano)
 
-    def greet(self, closed_unix_nano: int, memory: str) -> None:
-        """The aggregator, which has this partition's cuts up to a tick: at the start, and each time that it starts anew. What
-        it lacks is sent again. If it has another memory than the one that was told everything, all accounts are said."""
+    def greet(self, closed_unix_nano: int, memory: str, stored_unix_nano: int | None) -> None:
+        """The aggregator, which does not ask for cuts up to ``closed``, and has those up to ``stored`` in a stored snapshot
+        (``None``: nobody has told it anything of this partition): at the start, and each time that it starts anew. What it
+        lacks is sent again. If not all that it may lack is at hand, all accounts are said."""
         self.greeted = True
-        self.core.resume_after(closed_unix_nano)
-        if memory != self._memory or closed_unix_nano < self._not_kept_unix_nano:
+        fresh = self.core.last_sequence == 0  # it has yet to see every account there is
+        told = stored_unix_nano is not None or closed_unix_nano == 0 or fresh
+        if self._memory not in ("", memory) or closed_unix_nano < self._not_kept_unix_nano or not told:
+            self.core.resume_after(closed_unix_nano)
             self.say_all_again()
             self._memory = memory
             return
+        stored_unix_nano = closed_unix_nano if stored_unix_nano is None else stored_unix_nano
         self._turn += 1
-        self._cuts += self.core.take_cuts()
-        self._again = deque(part for part in (*self._kept, *self._again) if part.tick_unix_nano > closed_unix_nano)
-        self._kept.clear()
-        self._kept_bytes = 0
-        while self._cuts and self._cuts[0].tick_unix_nano <= closed_unix_nano:  # an earlier owner has said it
-            self._cuts.popleft()
+        self._memory = memory
+        self.core.resume_after(stored_unix_nano)
+        self._had_unix_nano = closed_unix_nano
+        self._take_cuts()
+        parts, self._kept, self._kept_bytes = [*self._kept, *self._again], deque(), 0
+        self._again = deque(part for part in parts if part.tick_unix_nano > closed_unix_nano)
+        for part in parts:
+            if stored_unix_nano < part.tick_unix_nano <= closed_unix_nano:
+                self._keep(part)
+        while self._cuts and self._cuts[0].tick_unix_nano <= closed_unix_nano:  # it was made before it was known
+            for part in self._parts(self._cuts.popleft(), self._parts_sent):
+                self._keep(part)
             self._parts_sent = 0
         self._closed_unix_nano = closed_unix_nano
 
@@ -147,20 +172,18 @@ class Outbox:
         self._cuts.clear()
         self._again.clear()
         self._kept.clear()
-        self._parts_sent = self._closed_unix_nano = self._not_kept_unix_nano = self._kept_bytes = 0
+        self._parts_sent = self._kept_bytes = 0
+        self._closed_unix_nano = self._not_kept_unix_nano = self._had_unix_nano = 0
         self._said_before_unix_nano = self.core.closed_unix_nano
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """All parts that a stored snapshot of the aggregator may lack: those that were sent, and those to be sent."""
-        self._cuts += self.core.take_cuts()
+        self._take_cuts()
         parts = [*self._kept, *self._again]
         for index, cut in enumerate(self._cuts):
-            number = 0 if index else self._parts_sent
-            while (part := self._next_part(cut, [], after=number)) is not None:
-                parts.append(part)
-                number += 1
+            parts += self._parts(cut, 0 if index else self._parts_sent)
         return {
             "memory": self._memory,
             "not_kept": self._not_kept_unix_nano,

@@ -286,7 +286,9 @@ class Shard:
             log.info("%s partition %d: the aggregator is not there yet: %s", self.name, mark.partition, error)
 
     def _greet(self, owned: _Owned, answer: Folded) -> None:
-        owned.outbox.greet(answer.closed_unix_nano.get(owned.core.partition, 0), answer.memory)
+        number = owned.core.partition
+        closed = answer.closed_unix_nano.get(number, 0)
+        owned.outbox.greet(closed, answer.memory, answer.stored_unix_nano.get(number))
 
     def _silent(self, owned: _Owned) -> bool:
         since_s = owned.empty_since_s

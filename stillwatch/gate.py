@@ -7,7 +7,7 @@ deployment can do without and which are counted where they change what is seen: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from stillwatch.ports import Mark, Part
@@ -44,6 +44,8 @@ class TickGate:
         self._behind: set[int] = set()
         self._all_silent_unix_nano = 0
         self._epochs: dict[int, int] = {}  # the newest owner's, of each partition
+        self._told: set[int] = set()  # partitions of which it has all accounts, and every cut since
+        self._begun_unix_nano = 0  # no tick up to here is ever evaluated by this memory
         self.evaluated_unix_nano = 0
         self.incomplete = 0  # ticks that were let pass without a partition
         self.fenced = 0  # parts and marks of owners that had been replaced
@@ -61,9 +63,14 @@ class TickGate:
     def closed(self, partitions: Iterable[int]) -> dict[int, int]:
         return {number: self._marks[number].closed_unix_nano for number in partitions}
 
+    def needed_from(self, stored: Mapping[int, int]) -> dict[int, int]:
+        """Of each partition of ``stored`` (a tick up to which a snapshot has its cuts; 0: none) the tick behind which cuts may
+        yet be asked for. Without those that have told nothing yet: they say all at once."""
+        return {number: max(tick, self._begun_unix_nano) for number, tick in stored.items() if number in self._told}
+
     def resume_after(self, tick_unix_nano: int) -> None:
         """An earlier life has evaluated up to here. What belongs to those ticks is seen at the next."""
-        self.evaluated_unix_nano = tick_unix_nano // self._tick_nano * self._tick_nano
+        self.evaluated_unix_nano = self._begun_unix_nano = tick_unix_nano // self._tick_nano * self._tick_nano
         for number in self._marks:
             self._marks[number] = Mark(number, self.evaluated_unix_nano, 0, silent=False)
 
@@ -99,6 +106,8 @@ class TickGate:
             closed = max(mark.closed_unix_nano, self._marks[mark.partition].closed_unix_nano)
             self._marks[mark.partition] = Mark(mark.partition, closed, mark.open_unix_nano, mark.silent)
             self._heard_s[mark.partition] = now_s
+            if mark.closed_unix_nano > 0:
+                self._told.add(mark.partition)
             if closed >= self.evaluated_unix_nano:
                 self._behind.discard(mark.partition)
         self._close_in_silence(wall_unix_nano)
@@ -155,6 +164,8 @@ class TickGate:
             "incomplete": self.incomplete,
             "closed": {number: mark.closed_unix_nano for number, mark in self._marks.items()},
             "epochs": dict(self._epochs),
+            "told": set(self._told),
+            "begun": self._begun_unix_nano,
             "waiting": {tick: dict(parts) for tick, parts in self._waiting.items()},
         }
 
@@ -166,4 +177,5 @@ class TickGate:
             if number in self._marks:
                 self._marks[number] = Mark(number, closed, 0, silent=False)
         self._epochs, self._waiting = state["epochs"], state["waiting"]
+        self._told, self._begun_unix_nano = state["told"], state["begun"]
         self._waiting_bytes = sum(len(report) for parts in self._waiting.values() for report in parts.values())

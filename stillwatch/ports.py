@@ -360,7 +360,8 @@ class Folded:
     # What it knows, by name: a life that began with a snapshot goes on with the memory of the one that wrote it. To a new
     # memory all has to be said again, to a new life with the same memory only what its snapshot lacks.
     memory: str = ""
-    # Of the same partitions: up to which tick their cuts are in a stored snapshot. Until then a shard keeps them.
+    # Of the same partitions: up to which tick their cuts are in a stored snapshot. Until then a shard keeps them. Without
+    # those that have told this memory nothing yet.
     stored_unix_nano: Mapping[int, int] = field(default_factory=dict)
 
 
