@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import NoOpTracer
@@ -18,12 +18,14 @@ from launch.settings import load_policy
 from stillwatch.backtest import Backtest
 from stillwatch.backtest.ours import Stillwatch
 from stillwatch.errors import Unavailable
-from stillwatch.ports import Folded, Mark, Part
-from stillwatch.settings import DetectionSettings, IngestSettings, Settings, SnapshotSettings
+from stillwatch.ports import Folded, Mark, Part, SnapshotStore
+from stillwatch.settings import DetectionSettings, IngestSettings, NatsSettings, Settings, SnapshotSettings
 from stillwatch.verdict import Campaign
-from streams.hub import Hub, memory_hub
+from streams import topology
+from streams.connection import close, connect
+from streams.hub import Hub, jetstream_hub, memory_hub
 from streams.memory import MemoryNats
-from streams.snapshots import ObstoreSnapshots, memory_snapshots
+from streams.snapshots import memory_snapshots, snapshot_store
 
 POLICY = load_policy("configs/policies/demo.yaml")
 TICK_S = 2 * 3_600
@@ -86,7 +88,8 @@ class Broker:
     """What outlives every process: NATS and the snapshot store."""
 
     clock: RunningClock = field(default_factory=RunningClock)
-    store: ObstoreSnapshots = field(default_factory=memory_snapshots)
+    store: SnapshotStore = field(default_factory=memory_snapshots)
+    hub: Hub = None  # type: ignore[assignment]  # in memory, when none is given
 
     @asynccontextmanager
     async def feeding(self, over_s: float) -> AsyncIterator[Feed]:
@@ -100,7 +103,24 @@ class Broker:
             running.cancel()
 
     def __post_init__(self) -> None:
-        self.hub: Hub = memory_hub(MemoryNats(SETTINGS, self.clock))
+        self.hub = self.hub or memory_hub(MemoryNats(SETTINGS, self.clock))
+
+
+async def over_nats(url: str, directory: str, stack: AsyncExitStack) -> Broker:
+    """Over a real server; snapshots in a directory."""
+    settings = SETTINGS.model_copy(
+        update={
+            "nats": NatsSettings(urls=(url,)),
+            "snapshots": SnapshotSettings(store="directory", directory=directory, period_s=0.1),
+        }
+    )
+    client = await connect(settings.nats, "recovery")
+    stack.push_async_callback(close, client)
+    await topology.ensure(client, settings)
+    store = snapshot_store(client, settings)
+    assert store is not None
+    clock = RunningClock()
+    return Broker(clock, store, jetstream_hub(client, settings, clock))
 
 
 @dataclass
