@@ -26,11 +26,12 @@ from launch.embedded import server_binary
 from stillwatch import subjects
 from stillwatch.errors import Unavailable
 from stillwatch.gateway import Enforcer, Publisher
-from stillwatch.ports import AuditEntry
+from stillwatch.ports import AuditEntry, SnapshotName
 from stillwatch.settings import NatsSettings, Settings
 from streams import topology
 from streams.connection import connect
 from streams.hub import jetstream_hub
+from streams.snapshots import snapshot_store
 
 HELM = Path(__file__).resolve().parents[2] / "helm"
 USERS = {"bootstrap", "scorer", "gateway", "publisher"}
@@ -155,6 +156,14 @@ async def test_bootstrap_and_scorer_together_run_the_cluster(address: str) -> No
         await hub.audit.append(AuditEntry("tests", "revocation.put", "acct-1", 0, {}))
         await hub.control.set_enforcement(False)
         assert await hub.control.enforcement() is False
+        await hub.fence.take(lease.epoch)
+        store, name = snapshot_store(client, settings), SnapshotName("partition-000", lease.epoch, 3)
+        assert store is not None
+        await store.put(name, b"a state")
+        assert await store.names("partition-000") == [name]
+        assert await store.get(name) == b"a state"
+        await store.delete(name)
+        assert await store.names("partition-000") == []
 
 
 async def test_a_gateway_reports_and_hears_of_revocations(address: str) -> None:
