@@ -50,7 +50,7 @@ async def test_what_wakes_up_after_its_leases_are_over_is_refused_and_gives_way(
         await said(old, "stored")
         new = Cluster(broker, "new")
         stack.push_async_callback(new.stop)
-        async with broker.feeding(8.0) as feed:
+        async with broker.feeding(6.0) as feed:
             await feed.has_reached(0.3)
             assert await new.owned() == {}
             old.send_signal(signal.SIGSTOP)

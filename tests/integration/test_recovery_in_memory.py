@@ -51,41 +51,14 @@ async def snapshots_of_all(cluster: Cluster) -> None:
     await happens(are_there)
 
 
-async def test_a_shard_that_is_killed_goes_on_behind_its_snapshot_and_changes_nothing(cluster: Cluster) -> None:
-    async with cluster.broker.feeding(3.0) as feed:
-        await feed.has_reached(0.4)
-        await snapshots_of_all(cluster)
-        await cluster.kill_shard("shard-001")
-        await feed.has_reached(0.7)
-        await cluster.start_shard("shard-001")
-    await cluster.has_evaluated(LAST_TICK)
-    assert await cluster.found() == (CAMPAIGNS, VERDICTS)
-    assert (await cluster.shards["shard-001"].status()).snapshots.restored >= 1
-
-
-async def test_an_aggregator_that_is_killed_goes_on_behind_its_snapshot_and_changes_nothing(cluster: Cluster) -> None:
-    async with cluster.broker.feeding(3.0) as feed:
-        await feed.has_reached(0.8)
-        assert cluster.aggregator is not None
-        before = await cluster.aggregator.status()
-        await cluster.kill_aggregator()
-        await feed.has_reached(0.9)
-        await cluster.start_aggregator()
-    await cluster.has_evaluated(LAST_TICK)
-    assert await cluster.found() == (CAMPAIGNS, VERDICTS)
-    after = await cluster.aggregator.status()
-    assert after.snapshots.restored == 1
-    assert after.groups_tested >= before.groups_tested > 0  # it has not begun to count anew
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_whatever_is_killed_whenever_the_outcome_is_that_of_an_uninterrupted_run(seed: int) -> None:
     random, faults = Random(seed), 0
     async with AsyncExitStack() as stack:
         cluster = Cluster(Broker())
         stack.push_async_callback(cluster.stop)
         await cluster.start()
-        async with cluster.broker.feeding(3.0) as feed:
+        async with cluster.broker.feeding(2.5) as feed:
             for _ in range(12):
                 await feed.has_reached(random.uniform(faults, faults + 1.0) / 12)
                 what = random.choice(["shard", "aggregator", "everything"])
@@ -102,6 +75,8 @@ async def test_whatever_is_killed_whenever_the_outcome_is_that_of_an_uninterrupt
                     await cluster.start()
         await cluster.has_evaluated(LAST_TICK)
         assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+        assert any([(await life.status()).snapshots.restored for life in cluster.lives])
+        assert any([(await shard.status()).snapshots.restored for shard in cluster.shards.values()])
         revocations = await cluster.broker.hub.revocations.list()
         enforced = {one.id for one in await announced(cluster) if one.mode == "enforce" and one.action != "observe"}
         assert {one.verdict for one in revocations} == enforced
@@ -111,7 +86,7 @@ async def test_a_snapshot_that_is_torn_is_passed_over_and_counted_and_the_one_be
     cluster: Cluster,
 ) -> None:
     store = cluster.broker.store
-    async with cluster.broker.feeding(3.0) as feed:
+    async with cluster.broker.feeding(2.5) as feed:
         await feed.has_reached(0.6)
         await snapshots_of_all(cluster)
         await cluster.kill()
@@ -138,7 +113,7 @@ async def test_a_shard_that_joins_takes_its_share_and_one_that_crashes_leaves_it
 
         await happens(it_is)
 
-    async with cluster.broker.feeding(6.0) as feed:
+    async with cluster.broker.feeding(4.5) as feed:
         await share_is(2, 2)
         for number in (2, 3):
             await cluster.start_shard(f"shard-{number:03d}")
@@ -159,7 +134,7 @@ async def test_of_two_clusters_on_one_nats_one_acts_and_the_other_takes_over_whe
             stack.push_async_callback(cluster.stop)
         await blue.start()
         await green.start()
-        async with broker.feeding(6.0) as feed:
+        async with broker.feeding(4.5) as feed:
             while feed.published < 0.6 * len(
                 EVENTS
             ):  # for more than three leases: whoever could take something has tried

@@ -34,7 +34,7 @@ KEY = b"a key that signs only snapshots of tests"
 SETTINGS = Settings(
     partitions=PARTITIONS, shards=2,
     ingest=IngestSettings(
-        fetch_timeout_s=0.05, summary_period_s=0.05, silence_s=1.5, batch_messages=90, lease_ttl_s=1.0, tick_patience_s=120
+        fetch_timeout_s=0.05, summary_period_s=0.05, silence_s=1.2, batch_messages=90, lease_ttl_s=1.0, tick_patience_s=120
     ),
     detection=DetectionSettings(null_sets=20, evaluation_tick_s=TICK_S),
     snapshots=SnapshotSettings(period_s=0.1),
