@@ -133,6 +133,11 @@ async def test_of_two_clusters_on_one_nats_one_acts_and_the_other_takes_over_whe
         for cluster in (blue, green):
             stack.push_async_callback(cluster.stop)
         await blue.start()
+
+        async def blue_has_all() -> bool:
+            return len(await blue.owned()) == PARTITIONS
+
+        await happens(blue_has_all)
         await green.start()
         async with broker.feeding(4.5) as feed:
             while feed.published < 0.6 * len(
