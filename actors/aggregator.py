@@ -1,8 +1,8 @@
 """The aggregator: takes the shards' reports, evaluates, publishes campaigns and verdicts, carries the policy out.
 
 It evaluates at ticks of event time, each of them once, in order, when every partition has said what it was then
-(docs/adr/0014). No Ray here. It has no state of its own that can not be had again: shards send everything anew to a new life
-of it; campaigns, revocations and indicators are read back from their streams at the start.
+(docs/adr/0014). No Ray here. It acts while it leads (``actors.leadership``). A life begins with the newest snapshot, and shards
+send what came since; where there is none they send everything, and campaigns and revocations are read back from their streams.
 
 An evaluation runs in a thread, so that shards and people are answered meanwhile: with a million accounts it takes seconds to
 minutes. It has the core for itself; questions are answered from what the last one found.
@@ -21,14 +21,19 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
 
+from actors.leadership import Leadership
 from actors.shown import Shown
+from actors.snapshots import Snapshots
 from actors.spans import MAX_LINKS, parent_and_links, remote_context, traceparent_of
+from stillwatch import aggregator_state
 from stillwatch.aggregator import AggregatorCore
+from stillwatch.aggregator_state import AGGREGATOR_SCHEMA
 from stillwatch.decisions import Decider
-from stillwatch.errors import NotFound, Unavailable
+from stillwatch.errors import Fenced, NotFound, Unavailable
 from stillwatch.gate import TickGate
 from stillwatch.indicators import ExchangeKeys, Imported, Indicator, Refused, current, read, verified
 from stillwatch.names import SPAN_EVALUATE, SPAN_REVOKE
+from stillwatch.ownership import holder
 from stillwatch.policy import revocation_of
 from stillwatch.ports import (
     AggregatorStatus,
@@ -37,12 +42,16 @@ from stillwatch.ports import (
     Clock,
     Folded,
     IndicatorStore,
+    Leases,
     Mark,
     Part,
     RevocationStore,
+    SnapshotCounts,
     VerdictLog,
+    WriteFence,
 )
 from stillwatch.settings import Policy, Settings
+from stillwatch.snapshots import Header
 from stillwatch.summary import decode_report
 from stillwatch.ticks import nano_of
 from stillwatch.verdict import AccountScore, Campaign, Verdict
@@ -62,27 +71,42 @@ class AggregatorPorts:
     indicators: IndicatorStore
     clock: Clock
     tracer: Tracer
+    leases: Leases | None = None  # none: nobody else can act
+    fence: WriteFence | None = None
+    snapshots: Snapshots | None = None
 
 
 class Aggregator:
     def __init__(
-        self, settings: Settings, policy: Policy, ports: AggregatorPorts, exchange_keys: ExchangeKeys | None = None
-    ) -> None:
-        self._settings, self._ports, self._keys = settings, ports, exchange_keys or {}
+        self, settings: Settings, policy: Policy, ports: AggregatorPorts, exchange_keys: ExchangeKeys | None = None,
+        cluster: str = "",
+    ) -> None:  # fmt: skip
+        self._settings, self._policy, self._ports, self._keys = settings, policy, ports, exchange_keys or {}
+        ttl_s = settings.ingest.lease_ttl_s
+        self._leads = Leadership(holder("aggregator", cluster), ttl_s, ports.leases, ports.fence, ports.clock)
+        self._news = asyncio.Event()
+        self._alone = asyncio.Lock()  # who has the core for himself
+        self._actions = self._suppressed = self._lives = 0
+        self._reconcile_at_s = self._save_at_s = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """A new life, which knows nothing yet. Shards notice by its name; by its memory they know what to send."""
+        settings = self._settings
         self._core = AggregatorCore(settings.detection, self._keys)
-        self._decider = Decider(policy, settings.config_sha256(policy))
+        self._decider = Decider(self._policy, settings.config_sha256(self._policy))
         tick_nano = nano_of(settings.detection.evaluation_tick_s)
         self._gate = TickGate(settings.partitions, tick_nano, settings.ingest.tick_patience_s)
-        self._news = asyncio.Event()
         self._recalled = False
         self._evaluated_unix_nano = 0  # the last tick that all is done of
-        self._alone = asyncio.Lock()  # who has the core for himself
         self._shown = Shown()
-        self._actions = self._suppressed = 0
-        # A new life has lost what it knew; shards notice by this name and send everything again.
-        self._life = f"{os.getpid()}-{ports.clock.unix_nano()}"
-        self._reconcile_at_s = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._lives += 1
+        self._life = f"{os.getpid()}-{self._ports.clock.unix_nano()}-{self._lives}"
+        self._memory = self._life
+        self._saved: object = None  # what the gate had at the last snapshot
+        self._stored: dict[int, int] = {}  # up to which tick a stored snapshot has the cuts of each partition
+        self._unseen: list[Campaign] = []  # published after the snapshot that this life began with
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run())
@@ -91,40 +115,112 @@ class Aggregator:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._recalled and self._leads.holds:
+            await self._save()
+        await self._leads.resign(release=True)
 
     async def _run(self) -> None:
-        await self._recall()
         while True:
+            await self._leads.win()
+            try:
+                await self._recall()
+                await self._act()
+            except Fenced as error:
+                log.error("%s", error)
+            await self._leads.resign(release=False)
+            log.warning("the aggregator no longer acts; it forgets what it knew, and waits")
+            self._begin()
+
+    async def _act(self) -> None:
+        while self._leads.holds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):  # wait_for of Python 3.11 can swallow that it was cancelled
                     await self._news.wait()
             self._news.clear()
             try:
-                while (tick := self._gate.ready(self._ports.clock.monotonic_s())) is not None:
+                while self._leads.holds and (tick := self._gate.ready(self._ports.clock.monotonic_s())) is not None:
                     await self._evaluate(tick)
+                    await self._save_if_due()
+                await self._save_if_due()
                 await self._reconcile()
+            except Fenced:
+                raise
             except Exception:
                 log.exception("an evaluation failed; the next one sees the same summaries")
                 await asyncio.sleep(_RETRY_S)
 
     async def _recall(self) -> None:
         while True:
+            self._leads.require()
             try:
+                restored = await self._restore()
                 campaigns = await self._ports.verdicts.campaigns()
-                for campaign in campaigns:
-                    self._core.recall(campaign)
-                for revocation in await self._ports.revocations.list():
-                    self._decider.remember(revocation)
+                if restored:
+                    # They are found again, with the same ids. What is not will be taken as it was published.
+                    evaluated = self._gate.evaluated_unix_nano
+                    self._unseen = [one for one in campaigns if one.updated_at_unix_nano > evaluated]
+                else:
+                    for campaign in campaigns:
+                        self._core.recall(campaign)
+                    for revocation in await self._ports.revocations.list():
+                        self._decider.remember(revocation)
+                    # What was published is not gone through once more: it would be told as it was then.
+                    self._gate.resume_after(max((campaign.updated_at_unix_nano for campaign in campaigns), default=0))
                 for imported in await self._ports.indicators.list():
                     self._core.exchange.shelf.recall(imported)
-                # What was published is not gone through once more: it would be told as it was then.
-                self._gate.resume_after(max((campaign.updated_at_unix_nano for campaign in campaigns), default=0))
                 self._shown = Shown.of(self._core.campaigns())
                 self._recalled = True
                 return
             except Exception as error:
                 log.warning("could not read campaigns, revocations and indicators back yet: %s", error)
                 await asyncio.sleep(_RETRY_S)
+
+    # -- snapshots ---------------------------------------------------------------------------------------------------
+
+    def _state_sha256(self) -> str:
+        return self._settings.config_sha256(self._policy)
+
+    async def _restore(self) -> bool:
+        if self._ports.snapshots is None:
+            return False
+
+        def restored(_: Header, body: bytes) -> bool:
+            life = self._life
+            self._begin()
+            self._life = life  # nobody has heard of another
+            self._memory = aggregator_state.restore(body, self._core, self._decider, self._gate)
+            self._stored = self._gate.closed(range(self._settings.partitions))
+            self._evaluated_unix_nano = self._gate.evaluated_unix_nano
+            return True
+
+        found = await self._ports.snapshots.newest("aggregator", (AGGREGATOR_SCHEMA,), self._state_sha256(), restored)
+        if found is None:
+            self._begin()  # one that could not be used may have left half of itself
+        return bool(found)
+
+    async def _save_if_due(self) -> None:
+        now_s = self._ports.clock.monotonic_s()
+        if self._ports.snapshots is None or now_s < self._save_at_s:
+            return
+        self._save_at_s = now_s + self._settings.snapshots.period_s
+        await self._save()
+
+    async def _save(self) -> None:
+        """Between two evaluations. What comes meanwhile is in the next one."""
+        snapshots, evaluated = self._ports.snapshots, self._gate.evaluated_unix_nano
+        gate, closed = self._gate.state(), self._gate.closed(range(self._settings.partitions))
+        now = evaluated, closed
+        if snapshots is None or now == self._saved:
+            return
+        async with self._alone:
+            body = await asyncio.to_thread(aggregator_state.snapshot, self._core, self._decider, gate, self._memory)
+        self._leads.require()
+        header = Header(
+            "aggregator", AGGREGATOR_SCHEMA, 0, self._state_sha256(),
+            self._leads.epoch, evaluated,
+        )  # fmt: skip
+        if await snapshots.save(header, evaluated, body):
+            self._saved, self._stored = now, closed
 
     async def _reconcile(self) -> None:
         """Mends what a crash left half done among the revocations, and removes the keys of expired ones."""
@@ -137,14 +233,20 @@ class Aggregator:
 
     async def fold(self, shard: str, life: str, part: Part | None, marks: Sequence[Mark]) -> Folded:
         if not self._recalled:
-            raise Unavailable("the aggregator", "it reads back what an earlier life of it has decided")
+            why = "it reads back what an earlier life of it has decided" if self._leads.holds else "another one acts"
+            raise Unavailable("the aggregator", why)
         taken = life == self._life and (part is None or self._gate.take(part))
         if life == self._life:
             clock = self._ports.clock
             self._gate.mark(marks, clock.monotonic_s(), clock.unix_nano())
             self._news.set()
-        known = self._gate.closed(mark.partition for mark in marks)
-        return Folded(self._life, taken, self._gate.frontier_unix_nano, known)
+        # Who speaks to another life hears of all: what it has to send again follows from that.
+        numbers = [mark.partition for mark in marks] if life == self._life else range(self._settings.partitions)
+        known = self._gate.closed(numbers)
+        # Without a store nothing is ever needed again: the next life has to be told everything.
+        kept = known if self._ports.snapshots is None else {number: self._stored.get(number, 0) for number in known}
+        stored = self._gate.needed_from(kept)
+        return Folded(self._life, taken, self._gate.frontier_unix_nano, known, self._memory, stored)
 
     # -- evaluation --------------------------------------------------------------------------------------------------
 
@@ -169,12 +271,24 @@ class Aggregator:
                 await self._tell(campaign, traceparent_of(span), tick_unix_nano)
             for _, score in sorted(alerts.items()):
                 await self._act_on_score(score, tick_unix_nano)
+        self._take_unseen(tick_unix_nano)
         self._shown = Shown.of(self._core.campaigns())
         self._evaluated_unix_nano = tick_unix_nano
+
+    def _take_unseen(self, tick_unix_nano: int) -> None:
+        """What an earlier life has published after the snapshot that this one began with, and this one has not found up to the
+        same tick: some of what led to it is gone. It was told, so it stays."""
+        due = [one for one in self._unseen if one.updated_at_unix_nano <= tick_unix_nano]
+        self._unseen = [one for one in self._unseen if one.updated_at_unix_nano > tick_unix_nano]
+        for campaign in due:
+            if self._core.campaign(campaign.id) is None:
+                log.warning("%s was published before and not found again; it stays as it was", campaign.id)
+                self._core.recall(campaign)
 
     async def _until_done(self, what: Callable[[], Awaitable[None]]) -> None:
         """An outage delays what was decided and all that comes after it; nothing of it is left out."""
         while True:
+            self._leads.require()
             try:
                 return await what()
             except Unavailable as error:
@@ -300,5 +414,6 @@ class Aggregator:
             pid=os.getpid(), evaluated_unix_nano=self._evaluated_unix_nano, partitions_behind=self._gate.behind,
             incomplete_evaluations=self._gate.incomplete,
             groups_waiting=self._core.waiting, evicted_accounts=self._core.table.evicted,
-            dropped_calls=self._core.dropped_calls,
+            dropped_calls=self._core.dropped_calls, fenced_reports=self._gate.fenced, leads=self._leads.holds,
+            snapshots=self._ports.snapshots.counts if self._ports.snapshots is not None else SnapshotCounts(),
         )  # fmt: skip

@@ -9,10 +9,11 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from actors.host import AGGREGATOR_NAME, shard_name
+from actors.host import AGGREGATOR_NAME, cluster_id
 from stillwatch.errors import NotOwner, StillwatchError, Unavailable
 from stillwatch.event import RequestEvent
 from stillwatch.indicators import Imported, Indicator, Refused
+from stillwatch.ownership import shard_name, split
 from stillwatch.partition import partition_of
 from stillwatch.ports import AccountView, AggregatorStatus, Folded, Leases, Mark, Part, ShardStatus
 from stillwatch.settings import Settings
@@ -87,8 +88,13 @@ class RayShards:
         holder = await self._leases.holder(lease_key(partition))
         if holder is None:
             raise Unavailable(f"partition {partition}", "no shard owns it at the moment", retry_after_s=5.0)
-        self._owners[partition] = (holder, self._monotonic_s() + _OWNER_CACHE_S)
-        return holder
+        name, cluster = split(holder)
+        if cluster != cluster_id():
+            raise Unavailable(
+                f"partition {partition}", "another cluster owns it, this one stands by", retry_after_s=5.0
+            )
+        self._owners[partition] = (name, self._monotonic_s() + _OWNER_CACHE_S)
+        return name
 
     def _actor(self, name: str) -> _Actor:
         return self._actors.setdefault(name, _Actor(name, self._settings.deployment))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -18,12 +19,13 @@ from actors.loop import LoopThread
 from actors.shard import Shard
 from stillwatch.event import RequestEvent
 from stillwatch.indicators import Imported, Indicator, Refused
+from stillwatch.ownership import shard_name
 from stillwatch.ports import AccountView, AggregatorStatus, Folded, Mark, Part, ShardStatus
 from stillwatch.settings import Settings
 from stillwatch.verdict import AccountScore, Campaign
 
-MakeShard = Callable[[str, Sequence[int], Settings], Awaitable[Shard]]
-MakeAggregator = Callable[[Settings], Awaitable[Aggregator]]
+MakeShard = Callable[[str, str, Settings], Awaitable[Shard]]  # name, cluster
+MakeAggregator = Callable[[str, Settings], Awaitable[Aggregator]]  # cluster
 
 # A question that waits longer than this is better answered "try again": batches are processed in slices of 15 ms.
 _CALL_TIMEOUT_S: Final = 10.0
@@ -32,12 +34,12 @@ _START_TIMEOUT_S: Final = 60.0
 
 
 class ShardHost:
-    def __init__(self, make: MakeShard, name: str, partitions: Sequence[int], settings: Settings) -> None:
+    def __init__(self, make: MakeShard, name: str, settings: Settings) -> None:
         self._loop = LoopThread(name, uvloop.new_event_loop)
-        self._shard = self._loop.call(self._begin(make, name, partitions, settings), _START_TIMEOUT_S)
+        self._shard = self._loop.call(self._begin(make, name, settings), _START_TIMEOUT_S)
 
-    async def _begin(self, make: MakeShard, name: str, partitions: Sequence[int], settings: Settings) -> Shard:
-        shard = await make(name, partitions, settings)
+    async def _begin(self, make: MakeShard, name: str, settings: Settings) -> Shard:
+        shard = await make(name, cluster_id(), settings)
         await shard.start()
         return shard
 
@@ -64,7 +66,7 @@ class AggregatorHost:
         self._aggregator = self._loop.call(self._begin(make, settings), _START_TIMEOUT_S)
 
     async def _begin(self, make: MakeAggregator, settings: Settings) -> Aggregator:
-        aggregator = await make(settings)
+        aggregator = await make(cluster_id(), settings)
         await aggregator.start()
         return aggregator
 
@@ -103,11 +105,13 @@ class AggregatorHost:
         self._loop.stop()
 
 
-def shard_name(index: int) -> str:
-    return f"shard-{index:03d}"
-
-
 AGGREGATOR_NAME: Final = "aggregator"
+
+
+def cluster_id() -> str:
+    """Of this start of the Ray cluster: the same for an actor that Ray restarts, another one for each cluster on the NATS."""
+    session = ray.get_runtime_context().get_session_name()
+    return hashlib.blake2b(session.encode(), digest_size=6).hexdigest()
 
 
 def _options(name: str, settings: Settings) -> dict[str, Any]:
@@ -129,15 +133,13 @@ def _options(name: str, settings: Settings) -> dict[str, Any]:
 
 
 def start_actors(settings: Settings, make_shard: MakeShard, make_aggregator: MakeAggregator) -> None:
-    """Creates what is missing; actors that exist are left alone. Partition p belongs to shard p mod S by wish, and to
-    whoever holds its lease in fact."""
+    """Creates what is missing; actors that exist are left alone. Shards share the partitions among themselves."""
     aggregator_class = ray.remote(AggregatorHost)
     shard_class = ray.remote(ShardHost)
     aggregator_class.options(**_options(AGGREGATOR_NAME, settings)).remote(make_aggregator, settings)
     for index in range(settings.shards):
-        wanted = list(range(index, settings.partitions, settings.shards))
         name = shard_name(index)
-        shard_class.options(**_options(name, settings)).remote(make_shard, name, wanted, settings)
+        shard_class.options(**_options(name, settings)).remote(make_shard, name, settings)
 
 
 def stop_actors(settings: Settings) -> None:

@@ -1,7 +1,8 @@
 """The shard: owns partitions by lease, pulls their batches, keeps their state, answers for their accounts.
 
 No Ray here: a plain class on an asyncio loop, given its ports. Order within a batch: state first, then the dead letters
-are stored, then the acknowledgement; a crash anywhere in between costs a replay and changes nothing.
+are stored, then the acknowledgement; a crash anywhere in between costs a replay and changes nothing. A replay begins behind
+the newest snapshot that can be used (``actors.recovery``).
 
 What the aggregator hears is cut at ticks of event time by the partitions themselves (docs/adr/0014); when it is sent, and
 in how many pieces, changes nothing.
@@ -19,7 +20,10 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
 
+from actors.membership import Membership
 from actors.outbox import Horizon, Outbox
+from actors.recovery import PartitionSnapshots
+from actors.snapshots import Snapshots
 from actors.spans import of_ids, parent_and_links, remote_context, traceparent_of
 from stillwatch.errors import NotOwner, StillwatchError, Unavailable
 from stillwatch.event import RequestEvent
@@ -62,13 +66,14 @@ class ShardPorts:
     aggregator: AggregatorClient
     clock: Clock
     tracer: Tracer
+    snapshots: Snapshots | None = None  # none: each start reads the stream from its beginning
 
 
 @dataclass(slots=True)
 class _Owned:
     core: PartitionCore
     lease: Lease
-    feed: PartitionFeed
+    feed: PartitionFeed | None  # none while the state is being restored
     deadline_s: float  # monotonic: when the lease must be thought lost
     outbox: Outbox
     letters: list[DeadLetter] = field(default_factory=list)  # in state as rejected, not yet stored
@@ -77,80 +82,113 @@ class _Owned:
 
 
 class Shard:
-    """``partitions`` are those this shard wants; it works on the ones whose lease it holds."""
+    """``partitions``: those that it wants; ``None``: its share of all, as shards of its cluster come and go. It works on the
+    ones whose lease it holds. ``cluster``: another one for each start of a cluster; of several on one NATS, one acts."""
 
-    def __init__(self, name: str, partitions: Sequence[int], settings: Settings, ports: ShardPorts) -> None:
+    def __init__(
+        self, name: str, partitions: Sequence[int] | None, settings: Settings, ports: ShardPorts, cluster: str = ""
+    ) -> None:
         self.name = name
-        self._wanted = tuple(partitions)
         self._settings = settings
         self._ports = ports
+        self._members = Membership(name, cluster, partitions, settings, ports.leases, ports.clock)
+        self._snapshots = PartitionSnapshots(settings, ports.snapshots, ports.events, ports.clock)
         self._owned: dict[int, _Owned] = {}
         self._horizon = Horizon(settings.ingest.silence_s)
         self._cut = asyncio.Event()  # there is something to tell the aggregator
         self._tasks: list[asyncio.Task[None]] = []
+        self._owners: dict[int, asyncio.Task[None]] = {}  # one for each partition that it wants
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._own(partition)) for partition in self._wanted]
-        self._tasks += [asyncio.create_task(self._renew_leases()), asyncio.create_task(self._report())]
+        self._follow_wishes()
+        self._tasks = [asyncio.create_task(self._keep_leases()), asyncio.create_task(self._report())]
 
     async def stop(self) -> None:
-        """Stop pulling, give the leases back: another shard need not wait for them to expire."""
-        for task in self._tasks:
+        """Stop pulling, leave snapshots, give the leases back: another shard need not wait for them to expire."""
+        tasks = [*self._tasks, *self._owners.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for owned in self._owned.values():
-            await owned.feed.close()
-            await self._ports.leases.release(owned.lease)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(self._hand_over(owned) for owned in self._owned.values()), return_exceptions=True)
         self._owned.clear()
+        await self._members.leave()
 
     # -- ownership and ingest ----------------------------------------------------------------------------------------
 
+    def _follow_wishes(self) -> None:
+        """A task for each partition that is wanted. It ends by itself when the partition no longer is."""
+        for partition in self._members.wanted:
+            task = self._owners.get(partition)
+            if task is None or task.done():
+                self._owners[partition] = asyncio.create_task(self._own(partition))
+
     async def _own(self, partition: int) -> None:
-        """For ever: get the lease, rebuild the state from the stream, work until the lease is lost."""
-        while True:
+        """As long as it is wanted: get the lease, restore the state, work until the lease is lost."""
+        while partition in self._members.wanted:
             try:
-                owned = await self._claim(partition)
-                if owned is not None:
-                    await self._work(partition, owned)
+                if await self._claim(partition):
+                    await self._work(partition, self._owned[partition])
             except StillwatchError as error:
                 log.warning("%s partition %d: %s", self.name, partition, error)
             except Exception:  # the loop is the supervisor: whatever broke, the state is rebuilt and work goes on
                 log.exception("%s partition %d failed; rebuilding it", self.name, partition)
             lost = self._owned.pop(partition, None)
-            if lost is not None:
+            if lost is not None and partition not in self._members.wanted and self._holds(lost):
+                await self._hand_over(lost)
+            elif lost is not None:
                 await self._close(lost)
             await asyncio.sleep(_RETRY_S)
 
+    async def _hand_over(self, owned: _Owned) -> None:
+        """The next owner begins where this one has ended."""
+        try:
+            if owned.feed is not None and not owned.letters and self._holds(owned):
+                await self._snapshots.save(owned.core, owned.outbox, owned.lease)
+            await self._close(owned)
+            await self._ports.leases.release(owned.lease)
+        except StillwatchError as error:
+            log.warning("%s: handing over %s: %s", self.name, owned.lease.key, error)
+
     async def _close(self, owned: _Owned) -> None:
         try:
-            await owned.feed.close()
+            await self._snapshots.finish(owned.core.partition)
+            if owned.feed is not None:
+                await owned.feed.close()
         except Exception:
             log.debug("%s: closing a feed failed", self.name, exc_info=True)
 
-    async def _claim(self, partition: int) -> _Owned | None:
+    async def _claim(self, partition: int) -> bool:
         ttl_s = self._settings.ingest.lease_ttl_s
         asked_s = self._ports.clock.monotonic_s()
-        lease = await self._ports.leases.acquire(lease_key(partition), self.name, ttl_s)
+        lease = await self._ports.leases.acquire(lease_key(partition), self._members.holder, ttl_s)
         if lease is None:
-            return None
+            return False
         core = PartitionCore(partition, self._settings.partitions, self._settings.ingest, self._settings.detection)
-        feed = await self._ports.events.open(partition, core.last_sequence)
-        owned = _Owned(core, lease, feed, asked_s + ttl_s, Outbox(core))
-        self._owned[partition] = owned
-        log.info("%s owns partition %d, epoch %d", self.name, partition, lease.epoch)
-        return owned
+        owned = _Owned(core, lease, None, asked_s + ttl_s, Outbox(core, lease.epoch))
+        self._owned[partition] = owned  # from here on the lease is renewed
+        restored = await self._snapshots.newest(partition, lease.epoch)
+        if restored is not None:
+            owned.core, owned.outbox = restored
+        owned.feed = await self._ports.events.open(partition, owned.core.last_sequence)
+        log.info(
+            "%s owns partition %d, epoch %d, from sequence %d on",
+            self.name, partition, lease.epoch, owned.core.last_sequence + 1,
+        )  # fmt: skip
+        return True
 
     async def _work(self, partition: int, owned: _Owned) -> None:
-        ingest, clock = self._settings.ingest, self._ports.clock
+        ingest, clock, feed = self._settings.ingest, self._ports.clock, owned.feed
+        assert feed is not None
         await self._resume(owned)
-        while self._holds(owned):
+        while self._holds(owned) and partition in self._members.wanted:
             try:
                 await self._settle(owned)
+                self._snapshots.save_if_due(owned.core, owned.outbox, owned.lease)
                 if owned.outbox.full:
                     await asyncio.sleep(_PAUSE_S)
                     continue
                 asked_s = clock.monotonic_s()
-                messages = await owned.feed.fetch(ingest.batch_messages, ingest.fetch_timeout_s)
+                messages = await feed.fetch(ingest.batch_messages, ingest.fetch_timeout_s)
                 if not messages:
                     owned.empty_since_s = asked_s if owned.empty_since_s is None else owned.empty_since_s
                     self._follow(owned)
@@ -162,7 +200,8 @@ class Shard:
                 # the lease holds, nothing needs to be rebuilt.
                 log.warning("%s partition %d waits: %s", self.name, partition, error)
                 await asyncio.sleep(_RETRY_S)
-        log.warning("%s lost the lease of partition %d", self.name, partition)
+        if not self._holds(owned):
+            log.warning("%s lost the lease of partition %d", self.name, partition)
 
     def _holds(self, owned: _Owned) -> bool:
         return self._ports.clock.monotonic_s() < owned.deadline_s
@@ -206,37 +245,50 @@ class Shard:
         if owned.letters:
             await self._ports.dead_letters.put(owned.letters)
             owned.letters = []
-        if owned.unacknowledged:
+        if owned.unacknowledged and owned.feed is not None:
             await owned.feed.ack(owned.core.last_sequence)
             owned.unacknowledged = False
 
-    async def _renew_leases(self) -> None:
+    async def _keep_leases(self) -> None:
         ttl_s = self._settings.ingest.lease_ttl_s
         while True:
+            renewed = [self._renew(owned, ttl_s) for owned in list(self._owned.values())]
+            await asyncio.gather(self._look(), *renewed)
             await asyncio.sleep(ttl_s / 3)
-            for owned in list(self._owned.values()):
-                asked_s = self._ports.clock.monotonic_s()
-                try:
-                    renewed = await self._ports.leases.renew(owned.lease, ttl_s)
-                except Exception as error:
-                    log.warning("%s could not renew %s: %s", self.name, owned.lease.key, error)
-                    continue  # two more tries before the deadline
-                if renewed is None:
-                    owned.deadline_s = 0.0
-                else:
-                    owned.lease, owned.deadline_s = renewed, asked_s + ttl_s
+
+    async def _look(self) -> None:
+        try:
+            await self._members.look()
+            self._follow_wishes()
+        except Exception as error:
+            log.warning("%s could not see who lives: %s", self.name, error)
+
+    async def _renew(self, owned: _Owned, ttl_s: float) -> None:
+        asked_s = self._ports.clock.monotonic_s()
+        try:
+            renewed = await self._ports.leases.renew(owned.lease, ttl_s)
+        except Exception as error:
+            log.warning("%s could not renew %s: %s", self.name, owned.lease.key, error)
+            return  # two more tries before the deadline
+        if renewed is None:
+            owned.deadline_s = 0.0
+        else:
+            owned.lease, owned.deadline_s = renewed, asked_s + ttl_s
 
     # -- ticks -------------------------------------------------------------------------------------------------------
 
     async def _resume(self, owned: _Owned) -> None:
         """What an earlier owner has told the aggregator need not be told again, tick by tick."""
-        mark = Mark(owned.core.partition, 0, 0, silent=False)
+        mark = Mark(owned.core.partition, 0, 0, silent=False, epoch=owned.lease.epoch)
         try:
-            answer = await self._fold(None, [mark])
+            self._greet(owned, await self._fold(None, [mark]))
         except StillwatchError as error:
-            log.info("%s partition %d says everything from its first tick on: %s", self.name, mark.partition, error)
-            return
-        owned.core.resume_after(answer.closed_unix_nano.get(mark.partition, 0))
+            log.info("%s partition %d: the aggregator is not there yet: %s", self.name, mark.partition, error)
+
+    def _greet(self, owned: _Owned, answer: Folded) -> None:
+        number = owned.core.partition
+        closed = answer.closed_unix_nano.get(number, 0)
+        owned.outbox.greet(closed, answer.memory, answer.stored_unix_nano.get(number))
 
     def _silent(self, owned: _Owned) -> bool:
         since_s = owned.empty_since_s
@@ -259,10 +311,16 @@ class Shard:
                     await self._cut.wait()
             self._cut.clear()
             try:
-                owned = list(self._owned.values())
+                owned = [one for one in self._owned.values() if one.feed is not None and self._holds(one)]
+                for one in owned:
+                    if not one.outbox.greeted:
+                        await self._resume(one)
+                owned = [one for one in owned if one.outbox.greeted]
                 told = [await one.outbox.send(self._tell) for one in owned]
                 if owned:
-                    await self._fold(None, [one.outbox.mark(silent=self._silent(one)) for one in owned])
+                    answer = await self._fold(None, [one.outbox.mark(silent=self._silent(one)) for one in owned])
+                    for one in owned:
+                        one.outbox.stored(answer.stored_unix_nano.get(one.core.partition, 0))
             except Exception as error:
                 log.warning("%s could not report: %s", self.name, error)
                 told = [False]
@@ -277,7 +335,8 @@ class Shard:
         answer = await self._ports.aggregator.fold(self.name, horizon.life, part, marks)
         if horizon.hear(answer, self._ports.clock.monotonic_s()):
             for owned in self._owned.values():
-                owned.outbox.say_all_again()
+                if owned.outbox.greeted:
+                    self._greet(owned, answer)
         return answer
 
     # -- questions ---------------------------------------------------------------------------------------------------
@@ -285,7 +344,7 @@ class Shard:
     def _core_of(self, account: str) -> PartitionCore:
         partition = partition_of(account, self._settings.partitions)
         owned = self._owned.get(partition)
-        if owned is None or not self._holds(owned):
+        if owned is None or owned.feed is None or not self._holds(owned):
             raise NotOwner(self.name, partition)
         return owned.core
 
@@ -297,10 +356,8 @@ class Shard:
 
     async def status(self) -> ShardStatus:
         partitions = []
-        for partition in self._wanted:
-            owned = self._owned.get(partition)
-            if owned is None:
-                continue
-            waiting = await owned.feed.waiting()
-            partitions.append(owned.core.status(waiting, self._holds(owned)))
-        return ShardStatus(self.name, tuple(partitions), os.getpid())
+        for _, owned in sorted(self._owned.items()):
+            if owned.feed is not None:
+                waiting = await owned.feed.waiting()
+                partitions.append(owned.core.status(waiting, self._holds(owned)))
+        return ShardStatus(self.name, tuple(partitions), os.getpid(), self._snapshots.counts)

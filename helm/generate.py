@@ -26,6 +26,7 @@ OWNED: Final = {
     "": {"deployment", "partitions", "shards", "data_dir", "policy_file"},
     "nats": {"urls", "credentials_file", "api", "tls_ca_file", "tls_cert_file", "tls_key_file"},
     "serve": {"host", "port", "replicas", "haproxy", "api_keys_file", "tls_cert_file", "tls_key_file"},
+    "snapshots": {"key_file"},
     "telemetry": {"otlp_endpoint"},
 }
 MARK: Final = "<!-- values -->"

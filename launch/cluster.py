@@ -23,7 +23,7 @@ from launch.embedded import EmbeddedNats
 from launch.keys import read_keys
 from launch.settings import load_policy
 from launch.telemetry import configure_logging
-from launch.wiring import aggregator_factory, make_serve_ports, make_shard
+from launch.wiring import aggregator_factory, make_serve_ports, shard_factory
 from serve import deployment
 from serve.deployment import Application
 from serve.keys import KeyRing
@@ -64,7 +64,7 @@ def cluster(settings: Settings) -> Iterator[Running]:
         asyncio.run(ensure_topology(settings))
         _start_ray(settings)
         stack.callback(_stop_ray)
-        start_actors(settings, make_shard, aggregator_factory(settings))
+        start_actors(settings, shard_factory(settings), aggregator_factory(settings))
         stack.callback(stop_actors, settings)
         deployment.run_app(http_application(settings, read_keys(settings)), settings.serve)
         stack.callback(deployment.shut_down_app)

@@ -14,7 +14,7 @@ from launch.cluster import ensure_topology, http_application
 from launch.keys import read_keys
 from launch.settings import load_settings
 from launch.telemetry import configure_logging
-from launch.wiring import aggregator_factory, make_shard
+from launch.wiring import aggregator_factory, shard_factory
 from serve.deployment import Application
 from stillwatch.errors import SettingsError
 
@@ -30,5 +30,5 @@ def http(args: dict[str, Any]) -> Application:
             "A cluster needs a NATS server that outlives its pods; the embedded one is for one machine",
         )
     asyncio.run(ensure_topology(settings))
-    start_actors(settings, make_shard, aggregator_factory(settings))
+    start_actors(settings, shard_factory(settings), aggregator_factory(settings))
     return http_application(settings, read_keys(settings))

@@ -14,8 +14,10 @@ from nats.aio.client import Client
 from actors.aggregator import Aggregator, AggregatorPorts
 from actors.handles import RayAggregator, RayShards
 from actors.shard import Shard, ShardPorts
+from actors.snapshots import Snapshots
 from launch.exchange import read_exchange_keys
 from launch.settings import load_policy
+from launch.snapshot_key import read_snapshot_key
 from launch.telemetry import SystemClock, configure_logging, make_tracer
 from serve.ports import ServePorts
 from stillwatch.errors import Unavailable
@@ -24,39 +26,82 @@ from stillwatch.indicators import ExchangeKeys
 from stillwatch.revocation import Enforcement
 from stillwatch.settings import NatsSettings, Policy, Settings
 from streams.connection import close, connect
-from streams.hub import jetstream_hub
+from streams.hub import Hub, jetstream_hub
+from streams.snapshots import snapshot_store
 
 log = logging.getLogger("stillwatch.launch")
 
 _RETRY_S: Final = 1.0
 
 
-async def make_shard(name: str, partitions: Sequence[int], settings: Settings) -> Shard:
+def shard_factory(settings: Settings) -> Callable[[str, str, Settings], Awaitable[Shard]]:
+    """The key is read once, here: nodes need not have the file."""
+    return functools.partial(_make_shard_with, read_snapshot_key(settings))
+
+
+async def _make_shard_with(snapshot_key: bytes, name: str, cluster: str, settings: Settings) -> Shard:
+    return await make_shard(name, settings, snapshot_key, cluster=cluster)
+
+
+async def make_shard(
+    name: str, settings: Settings, snapshot_key: bytes, *, cluster: str = "", partitions: Sequence[int] | None = None
+) -> Shard:
     configure_logging(settings.telemetry)
     clock = SystemClock()
-    hub = jetstream_hub(await _connected(settings, name), settings, clock)
+    client = await _connected(settings, name)
+    hub = jetstream_hub(client, settings, clock)
     tracer = make_tracer(settings.telemetry, "stillwatch-shard")
     aggregator = RayAggregator(settings)
-    ports = ShardPorts(hub.events, hub.dead_letters, hub.leases, aggregator, clock, tracer)
-    return Shard(name, partitions, settings, ports)
+    snapshots = await _snapshots(client, hub, settings, snapshot_key, clock)
+    ports = ShardPorts(hub.events, hub.dead_letters, hub.leases, aggregator, clock, tracer, snapshots)
+    return Shard(name, partitions, settings, ports, cluster)
 
 
-async def make_aggregator(settings: Settings, policy: Policy, exchange_keys: ExchangeKeys | None = None) -> Aggregator:
+async def make_aggregator(
+    settings: Settings,
+    policy: Policy,
+    snapshot_key: bytes,
+    exchange_keys: ExchangeKeys | None = None,
+    *,
+    cluster: str = "",
+) -> Aggregator:
     configure_logging(settings.telemetry)
     clock = SystemClock()
-    hub = jetstream_hub(await _connected(settings, "aggregator"), settings, clock)
+    client = await _connected(settings, "aggregator")
+    hub = jetstream_hub(client, settings, clock)
     tracer = make_tracer(settings.telemetry, "stillwatch-aggregator")
-    ports = AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer)
-    return Aggregator(settings, policy, ports, exchange_keys)
+    ports = AggregatorPorts(
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer, hub.leases, hub.fence,
+        await _snapshots(client, hub, settings, snapshot_key, clock),
+    )  # fmt: skip
+    return Aggregator(settings, policy, ports, exchange_keys, cluster)
 
 
-def aggregator_factory(settings: Settings) -> Callable[[Settings], Awaitable[Aggregator]]:
-    """Policy and exchange keys are read once, here: every life of the aggregator decides by the same ones."""
-    return functools.partial(_make_aggregator_with, load_policy(settings.policy_file), read_exchange_keys(settings))
+async def _snapshots(client: Client, hub: Hub, settings: Settings, key: bytes, clock: SystemClock) -> Snapshots | None:
+    store = snapshot_store(client, settings)
+    while store is not None:
+        try:
+            return Snapshots(store, key, settings.snapshots.keep, clock, await hub.events.identity())
+        except Unavailable as error:
+            log.warning("snapshots: %s", error)
+            await asyncio.sleep(_RETRY_S)
+    return None
 
 
-async def _make_aggregator_with(policy: Policy, exchange_keys: ExchangeKeys, settings: Settings) -> Aggregator:
-    return await make_aggregator(settings, policy, exchange_keys)
+def aggregator_factory(settings: Settings) -> Callable[[str, Settings], Awaitable[Aggregator]]:
+    """Policy and keys are read once, here: every life of the aggregator decides by the same ones."""
+    return functools.partial(
+        _make_aggregator_with,
+        load_policy(settings.policy_file),
+        read_exchange_keys(settings),
+        read_snapshot_key(settings),
+    )
+
+
+async def _make_aggregator_with(
+    policy: Policy, exchange_keys: ExchangeKeys, snapshot_key: bytes, cluster: str, settings: Settings
+) -> Aggregator:
+    return await make_aggregator(settings, policy, snapshot_key, exchange_keys, cluster=cluster)
 
 
 async def make_serve_ports(settings: Settings) -> ServePorts:

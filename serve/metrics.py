@@ -110,6 +110,7 @@ class _Cluster(Collector):
                 owned.add_metric([shard.shard], sum(p.owned for p in shard.partitions))
             yield accounts
             yield owned
+        yield from self._of_snapshots(state)
         if state.aggregator is not None:
             yield _gauge("stillwatch_campaigns", "Open campaigns", state.aggregator.campaigns)
             yield _gauge("stillwatch_groups_tested", "Candidate groups tested", state.aggregator.groups_tested)
@@ -133,6 +134,11 @@ class _Cluster(Collector):
                 state.aggregator.evicted_accounts,
             )  # fmt: skip
             yield _total(
+                "stillwatch_fenced_reports_total", "Reports of shards that no longer owned the partition",
+                state.aggregator.fenced_reports,
+            )  # fmt: skip
+            yield _gauge("stillwatch_aggregator_leads", "Whether this cluster acts", int(state.aggregator.leads))
+            yield _total(
                 "stillwatch_dropped_calls_total", "Calls that could not be looked at for hand-offs",
                 state.aggregator.dropped_calls,
             )  # fmt: skip
@@ -141,6 +147,23 @@ class _Cluster(Collector):
                 "stillwatch_suppressed_actions_total", "Actions that a blast-radius limit turned into shadow",
                 state.aggregator.suppressed_actions,
             )  # fmt: skip
+
+    def _of_snapshots(self, state: State) -> Iterator[Metric]:
+        counts = {shard.shard: shard.snapshots for shard in state.shards or ()}
+        if state.aggregator is not None:
+            counts["aggregator"] = state.aggregator.snapshots
+        name = _name("stillwatch_snapshots_total")
+        outcomes = CounterMetricFamily(name, "Snapshots by what became of them", labels=["process", "outcome"])
+        size = GaugeMetricFamily(_name("stillwatch_snapshot_bytes"), "Size of the last one", labels=["process"])
+        written = GaugeMetricFamily(
+            _name("stillwatch_snapshot_written_seconds"), "When the last one was written, unix", labels=["process"]
+        )
+        for process, count in sorted(counts.items()):
+            for outcome in ("written", "failed", "restored", "unusable"):
+                outcomes.add_metric([process, outcome], getattr(count, outcome))
+            size.add_metric([process], count.bytes)
+            written.add_metric([process], count.written_unix_nano / 1e9)
+        yield from (outcomes, size, written)
 
     def _of_partitions(self, partitions: list[tuple[int, PartitionStatus]]) -> Iterator[Metric]:
         waiting = GaugeMetricFamily(

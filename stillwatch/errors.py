@@ -7,7 +7,10 @@
     ├── Unavailable            a part that is needed did not answer in time; try again
     ├── Conflict               the request contradicts what is stored (idempotency key reused, stale revision)
     ├── NotFound               no such account, campaign or revocation
-    └── SnapshotIncompatible   a snapshot of another format or library version; refused, never misread
+    ├── Fenced                 another owner has taken over; what was to be written was refused
+    ├── SnapshotIncompatible   a snapshot of another format, library version or configuration; refused, never misread
+    ├── SnapshotDamaged        a snapshot that is torn or changed; the one before it is used
+    └── SnapshotUntrusted      a snapshot that was signed with another key, or with none; not looked into
 
 Bad *data* is not here: a rejected event is a value (:class:`stillwatch.event.Rejected`), because one bad event must
 never stop a batch. Every error passes all its fields to ``Exception.__init__``, so that it survives pickling across
@@ -89,4 +92,37 @@ class SnapshotIncompatible(StillwatchError):
         return (
             f"snapshot of {self.what} is {self.found}, this version reads {self.wanted}. "
             "Start without the snapshot: the state is rebuilt from the stream."
+        )
+
+
+class SnapshotDamaged(StillwatchError):
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(what, problem)
+        self.what, self.problem = what, problem
+
+    def __str__(self) -> str:
+        return f"snapshot of {self.what} is damaged: {self.problem}. The one before it is used, or the stream"
+
+
+class SnapshotUntrusted(StillwatchError):
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} is not signed with this deployment's key; it was not opened, because opening one runs what is in "
+            "it. If the key was changed, put the old one back into snapshots.key_file, or delete the snapshots: the state "
+            "is rebuilt from the stream. If it was not, find out who else can write to the snapshot store."
+        )
+
+
+class Fenced(StillwatchError):
+    def __init__(self, what: str, epoch: int) -> None:
+        super().__init__(what, epoch)
+        self.what, self.epoch = what, epoch
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what}: epoch {self.epoch} is over, another owner has taken over; nothing was written, stop acting"
         )

@@ -7,8 +7,8 @@ deployment can do without and which are counted where they change what is seen: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from stillwatch.ports import Mark, Part
 
@@ -43,8 +43,12 @@ class TickGate:
         self._due: tuple[int, float] | None = None  # the tick that is waited for, and since when
         self._behind: set[int] = set()
         self._all_silent_unix_nano = 0
+        self._epochs: dict[int, int] = {}  # the newest owner's, of each partition
+        self._told: set[int] = set()  # partitions of which it has all accounts, and every cut since
+        self._begun_unix_nano = 0  # no tick up to here is ever evaluated by this memory
         self.evaluated_unix_nano = 0
         self.incomplete = 0  # ticks that were let pass without a partition
+        self.fenced = 0  # parts and marks of owners that had been replaced
 
     @property
     def behind(self) -> int:
@@ -59,16 +63,31 @@ class TickGate:
     def closed(self, partitions: Iterable[int]) -> dict[int, int]:
         return {number: self._marks[number].closed_unix_nano for number in partitions}
 
+    def needed_from(self, stored: Mapping[int, int]) -> dict[int, int]:
+        """Of each partition of ``stored`` (a tick up to which a snapshot has its cuts; 0: none) the tick behind which cuts may
+        yet be asked for. Without those that have told nothing yet: they say all at once."""
+        return {number: max(tick, self._begun_unix_nano) for number, tick in stored.items() if number in self._told}
+
     def resume_after(self, tick_unix_nano: int) -> None:
         """An earlier life has evaluated up to here. What belongs to those ticks is seen at the next."""
-        self.evaluated_unix_nano = tick_unix_nano // self._tick_nano * self._tick_nano
+        self.evaluated_unix_nano = self._begun_unix_nano = tick_unix_nano // self._tick_nano * self._tick_nano
         for number in self._marks:
             self._marks[number] = Mark(number, self.evaluated_unix_nano, 0, silent=False)
 
     # -- in ----------------------------------------------------------------------------------------------------------
 
+    def _is_owners(self, said: Part | Mark) -> bool:
+        """A process that slept through the end of its lease must not be believed, or what it says would be what counts."""
+        if said.epoch < self._epochs.get(said.partition, 0):
+            self.fenced += 1
+            return False
+        self._epochs[said.partition] = said.epoch
+        return True
+
     def take(self, part: Part) -> bool:
-        """``False``: there is no room for what belongs to a later tick than the next."""
+        """``False``: there is no room for what belongs to a later tick than the next, or it is not the owner who says it."""
+        if not self._is_owners(part):
+            return False
         tick = part.tick_unix_nano
         if tick <= self.evaluated_unix_nano:  # it comes too late, from a partition that was left behind
             tick = self.evaluated_unix_nano + self._tick_nano
@@ -83,10 +102,12 @@ class TickGate:
 
     def mark(self, marks: Sequence[Mark], now_s: float, wall_unix_nano: int) -> None:
         """``now_s``: any clock that does not run backwards; ``wall_unix_nano``: the time of day."""
-        for mark in marks:
+        for mark in filter(self._is_owners, marks):
             closed = max(mark.closed_unix_nano, self._marks[mark.partition].closed_unix_nano)
             self._marks[mark.partition] = Mark(mark.partition, closed, mark.open_unix_nano, mark.silent)
             self._heard_s[mark.partition] = now_s
+            if mark.closed_unix_nano > 0:
+                self._told.add(mark.partition)
             if closed >= self.evaluated_unix_nano:
                 self._behind.discard(mark.partition)
         self._close_in_silence(wall_unix_nano)
@@ -132,3 +153,29 @@ class TickGate:
         self.evaluated_unix_nano = tick_unix_nano
         self.incomplete += any(mark.closed_unix_nano < tick_unix_nano for mark in self._marks.values())
         return [parts[place] for place in sorted(parts)]
+
+    # -- snapshots ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """With what waits: shards forget a part when it is in a stored snapshot."""
+        return {
+            "evaluated": self.evaluated_unix_nano,
+            "all_silent": self._all_silent_unix_nano,
+            "incomplete": self.incomplete,
+            "closed": {number: mark.closed_unix_nano for number, mark in self._marks.items()},
+            "epochs": dict(self._epochs),
+            "told": set(self._told),
+            "begun": self._begun_unix_nano,
+            "waiting": {tick: dict(parts) for tick, parts in self._waiting.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Who is behind is found out anew: nobody has been waited for yet."""
+        self.evaluated_unix_nano, self.incomplete = state["evaluated"], state["incomplete"]
+        self._all_silent_unix_nano = state["all_silent"]
+        for number, closed in state["closed"].items():
+            if number in self._marks:
+                self._marks[number] = Mark(number, closed, 0, silent=False)
+        self._epochs, self._waiting = state["epochs"], state["waiting"]
+        self._told, self._begun_unix_nano = state["told"], state["begun"]
+        self._waiting_bytes = sum(len(report) for parts in self._waiting.values() for report in parts.values())

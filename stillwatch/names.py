@@ -17,6 +17,8 @@ Counter = Literal[
     "stillwatch_incomplete_evaluations_total",  # made without a partition that was left behind
     "stillwatch_dropped_calls_total",         # calls and hand-offs for which the aggregator had no room
     "stillwatch_aggregator_evicted_accounts_total",  # accounts that the aggregator forgot: silent for long, or no room
+    "stillwatch_fenced_reports_total",      # reports of shards that no longer owned the partition; not taken
+    "stillwatch_snapshots_total",           # labels: process, outcome (written, failed, restored, unusable)
     "stillwatch_baseline_drifts_total",     # times that what is normal for a signal has moved; label: signal
     "stillwatch_verdicts_total",            # accounts that automatic verdicts acted on
     "stillwatch_suppressed_actions_total",  # actions that a blast-radius limit turned into shadow
@@ -31,6 +33,9 @@ Gauge = Literal[
     "stillwatch_campaigns",                   # open campaigns
     "stillwatch_groups_tested",               # candidate groups tested so far
     "stillwatch_evaluated_tick_seconds",      # event time, unix: the last tick that was evaluated
+    "stillwatch_aggregator_leads",            # 1: this cluster acts; 0: it stands by, or waits for its lease
+    "stillwatch_snapshot_bytes",              # label: process; the last one that was written
+    "stillwatch_snapshot_written_seconds",    # label: process; when, unix; 0: none yet
     "stillwatch_partitions_behind",           # partitions that evaluations do not wait for
     "stillwatch_groups_waiting",              # candidate groups that were due and left to the next evaluation
     "stillwatch_revocations_active",          # as this replica's enforcer sees them

@@ -113,11 +113,24 @@ class PartitionStatus:
     merged_cuts: int = 0  # ticks at which nothing could be said, because too much was waiting for the aggregator
 
 
+@dataclass(slots=True)
+class SnapshotCounts:
+    """Of one process since its start."""
+
+    written: int = 0
+    failed: int = 0  # could not be stored; the one before is still there
+    restored: int = 0
+    unusable: int = 0  # damaged, not ours, or of another format: passed over at a restore
+    written_unix_nano: int = 0  # the last one; 0: none yet
+    bytes: int = 0  # of the last one
+
+
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
     shard: str
     partitions: tuple[PartitionStatus, ...]
     pid: int
+    snapshots: SnapshotCounts = field(default_factory=lambda: SnapshotCounts())
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,6 +151,9 @@ class AggregatorStatus:
     dropped_calls: int = 0  # that might have been hand-offs: there was no room to look for them
     groups_waiting: int = 0  # were due at the last evaluation; it tests a bounded number
     evicted_accounts: int = 0  # silent for longer than scores look back, or for longest when there was no room
+    fenced_reports: int = 0  # reports of shards that no longer owned the partition; not taken
+    leads: bool = True  # whether it holds its lease: the aggregator of a cluster that stands by does not
+    snapshots: SnapshotCounts = field(default_factory=lambda: SnapshotCounts())
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -167,6 +183,14 @@ class PartitionFeed(Protocol):
 
 
 class EventStream(Protocol):
+    async def identity(self) -> str:
+        """Another one for a stream that was deleted and made anew: its sequences count from 1 again."""
+        ...
+
+    async def end(self) -> int:
+        """The last sequence; 0 for an empty stream."""
+        ...
+
     async def open(self, partition: int, after_sequence: int) -> PartitionFeed:
         """A feed that starts with the first retained message behind ``after_sequence`` (0 = the beginning)."""
         ...
@@ -272,8 +296,9 @@ class IndicatorStore(Protocol):
 
 class Leases(Protocol):
     async def acquire(self, key: str, holder: str, ttl_s: float) -> Lease | None:
-        """The lease, or ``None`` while somebody else holds an unexpired one. The same holder's new life takes over
-        its own lease at once, with a new epoch."""
+        """The lease, or ``None`` while somebody else holds it. It may be taken over when it was seen unchanged for as long as
+        it lives, by the clock of whoever wants it: clocks of two machines are never compared. The same holder's new life
+        takes over its own lease at once, with a new epoch."""
         ...
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
@@ -282,7 +307,23 @@ class Leases(Protocol):
 
     async def release(self, lease: Lease) -> None: ...
 
-    async def holder(self, key: str) -> str | None: ...
+    async def holder(self, key: str) -> str | None:
+        """Who holds it, as far as can be seen: one that died is seen as the holder until the lease has been unchanged for as
+        long as it lives."""
+        ...
+
+    async def holders(self, pattern: str) -> dict[str, str]:
+        """Holder by key, of all leases that match (``*`` is one token)."""
+        ...
+
+
+class WriteFence(Protocol):
+    """Lets one process at a time write verdicts and automatic revocations: the one with the newest epoch."""
+
+    async def take(self, epoch: int) -> None:
+        """From now on whatever this process writes carries this epoch, and what carries an older one is refused by the store
+        itself. Raises :class:`~stillwatch.errors.Fenced` where a newer one was taken before."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +335,7 @@ class Part:
     tick_unix_nano: int
     number: int  # 0, 1, … within the cut
     report: bytes
+    epoch: int = 0  # of the lease under which it is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +346,7 @@ class Mark:
     closed_unix_nano: int  # every cut up to this tick was delivered; 0: none
     open_unix_nano: int  # the tick that what it has not said yet belongs to; 0: it has nothing to say
     silent: bool  # nothing has come for ``ingest.silence_s``, and nothing waits
+    epoch: int = 0  # of the lease under which it is said: an older owner's is ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +357,41 @@ class Folded:
     taken: bool  # False: it does not have it. It has too much to do, or it is not whom it was meant for
     frontier_unix_nano: int  # the furthest tick that a partition has closed: those whose streams are silent may follow
     closed_unix_nano: Mapping[int, int]  # of the partitions whose marks came: up to which tick it has their cuts
+    # What it knows, by name: a life that began with a snapshot goes on with the memory of the one that wrote it. To a new
+    # memory all has to be said again, to a new life with the same memory only what its snapshot lacks.
+    memory: str = ""
+    # Of the same partitions: up to which tick their cuts are in a stored snapshot. Until then a shard keeps them. Without
+    # those that have told this memory nothing yet.
+    stored_unix_nano: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SnapshotName:
+    """In the order in which they count: an older owner's comes before a newer one's, however far it has read."""
+
+    subject: str
+    epoch: int
+    place: int  # of what is in it: the stream's last sequence, or the tick that was evaluated last
+
+
+class SnapshotStore(Protocol):
+    """Sealed snapshots by name: a directory, JetStream's object store, S3. No store looks into one."""
+
+    async def put(self, name: SnapshotName, sealed: bytes) -> None:
+        """Under its name is all of it, or nothing, or what was there before."""
+        ...
+
+    async def get(self, name: SnapshotName) -> bytes:
+        """Raises :class:`~stillwatch.errors.NotFound`."""
+        ...
+
+    async def names(self, subject: str) -> list[SnapshotName]:
+        """Oldest first."""
+        ...
+
+    async def delete(self, name: SnapshotName) -> None:
+        """Harmless to repeat."""
+        ...
 
 
 class AggregatorClient(Protocol):

@@ -174,6 +174,30 @@ class ExchangeSettings(_Frozen):
     keys_file: str | None = None
 
 
+class SnapshotSettings(_Frozen):
+    """Where the state is kept, so that a start replays minutes of the stream and not weeks (docs/adr/0018)."""
+
+    store: Literal["none", "directory", "jetstream", "s3"] = "jetstream"
+    # Between two of a partition that has read something new. What came since is replayed at a start.
+    period_s: Annotated[float, Field(gt=0, le=24 * 3600)] = 60.0
+    # The newest can be torn by a power failure; then the one before it counts.
+    keep: Annotated[int, Field(ge=2, le=100)] = 3
+    directory: str | None = None  # none: `snapshots` under data_dir. Every node must see the same one
+    # Of the object store's stream. A server that sets limits reserves it.
+    jetstream_max_bytes: Annotated[int, Field(ge=1_000_000)] = 8_000_000_000
+    s3_url: Annotated[str, Field(pattern=r"^s3://[^/]+(/.*)?$")] | None = None
+    s3_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None  # none: Amazon's
+    s3_region: str | None = None
+    # At least 32 bytes in hexadecimal; whoever has it can make snapshots that are opened. None: made in data_dir.
+    key_file: str | None = None
+
+    @model_validator(mode="after")
+    def _s3_has_a_place(self) -> SnapshotSettings:
+        if self.store == "s3" and self.s3_url is None:
+            raise ValueError("store: s3 needs s3_url, such as s3://bucket/prefix")
+        return self
+
+
 class TelemetrySettings(_Frozen):
     otlp_endpoint: str | None = None  # http(s)://collector:4318 ; none = no export
     sampling_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -192,6 +216,7 @@ class Settings(_Frozen):
     detection: DetectionSettings = DetectionSettings()
     serve: ServeSettings = ServeSettings()
     exchange: ExchangeSettings = ExchangeSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="after")
@@ -206,6 +231,11 @@ class Settings(_Frozen):
         """What decides, as one hash: the detection numbers and the policy. Stands in every verdict."""
         both = self.detection.model_dump_json() + policy.model_dump_json()
         return hashlib.sha256(both.encode()).hexdigest()
+
+    def state_sha256(self) -> str:
+        """What a partition's state follows from, besides the stream: its snapshots are of no use under other numbers."""
+        parts = self.detection.model_dump_json() + f"{self.partitions} {self.ingest.dedup_ids}"
+        return hashlib.sha256(parts.encode()).hexdigest()
 
 
 class PolicyRule(_Frozen):

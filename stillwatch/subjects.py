@@ -10,6 +10,7 @@ DEADLETTER: Final = "STILLWATCH_DEADLETTER"
 AUDIT: Final = "STILLWATCH_AUDIT"
 REVOCATIONS_BUCKET: Final = "stillwatch_revocations"
 CONTROL_BUCKET: Final = "stillwatch_control"
+SNAPSHOTS_BUCKET: Final = "stillwatch_snapshots"
 
 # What publishers send to; the server's subject transform turns the first into `stillwatch.partition.<p>.<account>`.
 REQUESTS_IN: Final = "stillwatch.requests.*"
@@ -31,6 +32,12 @@ H_TRUNCATED: Final = "Stillwatch-Truncated"  # the original size, where the payl
 H_SHA256: Final = "Stillwatch-Sha256"  # of an audit entry's document
 
 ENFORCEMENT_KEY: Final = "enforcement"  # `on` or `off` in the control bucket: the kill switch
+
+AGGREGATOR_LEASE: Final = "lease.aggregator"  # in the control bucket: which cluster acts
+SHARD_LEASES: Final = "lease.shard.*"
+# Who may write, by the sequence of the newest message here: streams and buckets refuse a write that names an older one.
+VERDICTS_FENCE: Final = "stillwatch.verdicts.fence"
+REVOCATIONS_FENCE_KEY: Final = "fence"
 
 INDICATORS_IN: Final = "indicator.*"  # in the control bucket
 
@@ -77,6 +84,11 @@ def audit_subject(action: str) -> str:
 
 def lease_key(partition: int) -> str:
     return f"lease.partition.{partition}"
+
+
+def shard_lease_key(shard: str) -> str:
+    """That a shard lives: who shares the partitions."""
+    return f"lease.shard.{shard}"
 
 
 def indicator_key(id: str) -> str:

@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from stillwatch.errors import Unavailable
-from streams.pipeline import EXPECT_LAST_ON_SUBJECT, Outgoing, Pipeline
+from streams.pipeline import EXPECT_LAST_ON_SUBJECT, Outgoing, Pipeline, under
 from streams.scan import read_all
 
 _OPERATION: Final = "KV-Operation"
@@ -43,6 +43,8 @@ class Write:
     value: bytes | None
     expected_revision: int
     ttl_s: int | None = None
+    # Instead of its own revision, that of this entry must be the newest of its key: whoever is the writer now.
+    under: Entry | None = None
 
 
 class Bucket(Protocol):
@@ -106,6 +108,8 @@ class KvBucket:
 
     def _outgoing(self, write: Write) -> Outgoing:
         headers = {EXPECT_LAST_ON_SUBJECT: str(write.expected_revision)}
+        if write.under is not None:
+            headers = under(self._prefix + write.under.key, write.under.revision)
         if write.value is None:
             headers[_OPERATION] = "DEL"
         if write.ttl_s is not None:

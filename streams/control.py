@@ -1,7 +1,8 @@
 """The kill switch and the leases, in the control bucket. Implement ``ports.Control`` and ``ports.Leases``.
 
-A lease's expiry stands in its value, in wall-clock time: the holders' clocks may differ by less than a lease lives, and
-the fencing epoch catches what goes wrong beyond that. Nothing here trusts the server to forget a key in time.
+Nobody compares the clocks of two machines. Whoever wants a lease watches it: when its key has not been written for as long as
+the lease lives, by the watcher's own monotonic clock, its holder has let it go (as Kubernetes' leader election does). The
+expiry in the value is for people. Nothing here trusts the server to forget a key in time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from streams.bucket import Bucket, Entry, Write
 
 _log = logging.getLogger(__name__)
 _MAX_ROUNDS: Final = 10
+_MAX_TTL_S: Final = 60.0  # as in the settings
 
 
 class BucketControl:
@@ -48,16 +50,17 @@ class BucketLeases:
 
     def __init__(self, bucket: Bucket, clock: Clock) -> None:
         self._bucket, self._clock = bucket, clock
+        # The newest revision of each lease, since when it is that (monotonic), and for how long it lives.
+        self._seen: dict[str, tuple[int, float, float]] = {}
 
     async def acquire(self, key: str, holder: str, ttl_s: float) -> Lease | None:
         entry = await self._bucket.get(key)
         held = _lease(entry)
-        now = self._now()
-        if held is not None and held.holder != holder and now < held.expires_unix_s:
+        if held is not None and held.holder != holder and self._lives(entry):
             return None
         # Epoch 0 in the value means "the revision of this write", which nobody knows before it is written.
-        taken = Lease(key, holder, 0, now + ttl_s)
-        [revision] = await self._bucket.write([Write(key, _pack(taken), entry.revision)])
+        taken = Lease(key, holder, 0, self._now() + ttl_s)
+        [revision] = await self._bucket.write([Write(key, _pack(taken, ttl_s), entry.revision)])
         return None if revision is None else replace(taken, epoch=revision)
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
@@ -66,7 +69,7 @@ class BucketLeases:
         if entry is None:
             return None
         renewed = replace(lease, expires_unix_s=self._now() + ttl_s)
-        [revision] = await self._bucket.write([Write(lease.key, _pack(renewed), entry.revision)])
+        [revision] = await self._bucket.write([Write(lease.key, _pack(renewed, ttl_s), entry.revision)])
         return None if revision is None else renewed
 
     async def release(self, lease: Lease) -> None:
@@ -76,8 +79,24 @@ class BucketLeases:
             await self._bucket.write([Write(lease.key, None, entry.revision)])
 
     async def holder(self, key: str) -> str | None:
-        held = _lease(await self._bucket.get(key))
-        return held.holder if held is not None and self._now() < held.expires_unix_s else None
+        return self._holder(await self._bucket.get(key))
+
+    async def holders(self, pattern: str) -> dict[str, str]:
+        found = ((entry.key, self._holder(entry)) for entry in await self._bucket.scan(pattern))
+        return {key: holder for key, holder in sorted(found) if holder is not None}
+
+    def _holder(self, entry: Entry) -> str | None:
+        held = _lease(entry)
+        return held.holder if held is not None and self._lives(entry) else None
+
+    def _lives(self, entry: Entry) -> bool:
+        """Not yet seen unchanged for as long as it lives. One that is seen for the first time lives."""
+        now_s = self._clock.monotonic_s()
+        revision, since_s, ttl_s = self._seen.get(entry.key, (0, 0.0, 0.0))
+        if revision != entry.revision:
+            since_s, ttl_s = now_s, _ttl_s(entry)
+            self._seen[entry.key] = entry.revision, since_s, ttl_s
+        return now_s - since_s < ttl_s
 
     async def _held(self, lease: Lease) -> Entry | None:
         entry = await self._bucket.get(lease.key)
@@ -89,9 +108,18 @@ class BucketLeases:
         return self._clock.unix_nano() / 1e9
 
 
-def _pack(lease: Lease) -> bytes:
-    value = {"holder": lease.holder, "epoch": lease.epoch, "expires_unix_s": lease.expires_unix_s}
+def _pack(lease: Lease, ttl_s: float) -> bytes:
+    value = {
+        "holder": lease.holder, "epoch": lease.epoch, "expires_unix_s": lease.expires_unix_s, "ttl_s": ttl_s,
+    }  # fmt: skip
     return bytes(msgpack.packb(value, use_bin_type=True))
+
+
+def _ttl_s(entry: Entry) -> float:
+    try:
+        return min(float(msgpack.unpackb(entry.value or b"", raw=False)["ttl_s"]), _MAX_TTL_S)
+    except Exception:  # of a version that did not say it, or no lease at all
+        return _MAX_TTL_S
 
 
 def _lease(entry: Entry) -> Lease | None:

@@ -32,9 +32,21 @@ _ACK_TIMEOUT_S: Final = 5.0
 _ANSWER_MARGIN_S: Final = 0.02
 
 
+_STREAM: Final = f"stream {subjects.REQUESTS}"
+
+
 class JetStreamEvents:
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client, self._settings = client, settings
+
+    async def identity(self) -> str:
+        with reaching(_STREAM):
+            return str((await self._client.jetstream().stream_info(subjects.REQUESTS)).created)
+
+    async def end(self) -> int:
+        require_connection(self._client, _STREAM)
+        with reaching(_STREAM):
+            return (await self._client.jetstream().stream_info(subjects.REQUESTS)).state.last_seq
 
     async def open(self, partition: int, after_sequence: int) -> JetStreamFeed:
         feed = JetStreamFeed(self._client, self._settings, partition, after_sequence)

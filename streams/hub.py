@@ -14,6 +14,7 @@ from streams.bucket import Bucket, KvBucket
 from streams.control import BucketControl, BucketLeases
 from streams.deadletter import JournalDeadLetters
 from streams.feed import JetStreamEvents
+from streams.fence import StreamFence
 from streams.indicators import BucketIndicators
 from streams.journal import JetStreamJournal, Journal
 from streams.memory import MemoryBucket, MemoryEvents, MemoryJournal, MemoryNats, MemoryPublisher
@@ -33,6 +34,7 @@ class Hub:
     revocations: ports.RevocationStore
     control: ports.Control
     leases: ports.Leases
+    fence: ports.WriteFence
     indicators: ports.IndicatorStore
 
 
@@ -80,14 +82,16 @@ def _hub(
     clock: ports.Clock,
     writer: str,
 ) -> Hub:
+    fence = StreamFence(verdicts, revocations)
     return Hub(
         events=events,
         publisher=publisher,
         dead_letters=JournalDeadLetters(dead_letters),
-        verdicts=JournalVerdictLog(verdicts, source=f"/stillwatch/{settings.deployment}"),
+        verdicts=JournalVerdictLog(verdicts, f"/stillwatch/{settings.deployment}", fence),
         audit=JournalAuditLog(audit, writer),
-        revocations=BucketRevocations(revocations, control, clock),
+        revocations=BucketRevocations(revocations, control, clock, fence),
         control=BucketControl(control),
         leases=BucketLeases(control, clock),
+        fence=fence,
         indicators=BucketIndicators(control),
     )

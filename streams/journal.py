@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import quote
 
+import nats.js.errors
 from nats.aio.client import Client
 from nats.js.api import StreamState
 
+from stillwatch.errors import Fenced
 from streams.connection import reaching, require_connection
-from streams.pipeline import EXPECT_LAST_ON_SUBJECT, Outgoing, Pipeline
+from streams.pipeline import EXPECT_LAST_ON_SUBJECT, Outgoing, Pipeline, under
 from streams.scan import Stored, read_all, read_page
 
 # Reading backwards goes in windows of sequences, the next one four times as wide: cheap when matches are dense, a few
@@ -42,8 +44,17 @@ class Journal(Protocol):
         """Payload and headers of one entry together."""
         ...
 
-    async def append(self, entries: Sequence[Entry], *, once: bool = False) -> None:
-        """``once``: an entry whose subject is stored already is left as it is, so that a repeat changes nothing."""
+    async def append(self, entries: Sequence[Entry], *, once: bool = False, fence: Stored | None = None) -> None:
+        """``once``: an entry whose subject is stored already is left as it is, so that a repeat changes nothing. ``fence``:
+        only while this is the newest of its subject; raises :class:`~stillwatch.errors.Fenced` when it no longer is."""
+        ...
+
+    async def last(self, subject: str) -> Stored | None:
+        """The newest of exactly this subject, as the stream's leader has it."""
+        ...
+
+    async def replace(self, entry: Entry, before: Stored | None) -> Stored | None:
+        """Stores it if ``before`` is still the newest of its subject; else ``None``."""
         ...
 
     async def newest(self, limit: int, matching: str) -> list[Stored]:
@@ -62,11 +73,31 @@ class JetStreamJournal:
     def max_message_bytes(self) -> int:
         return self._pipeline.max_message_bytes
 
-    async def append(self, entries: Sequence[Entry], *, once: bool = False) -> None:
+    async def append(self, entries: Sequence[Entry], *, once: bool = False, fence: Stored | None = None) -> None:
         condition = {EXPECT_LAST_ON_SUBJECT: "0"} if once else {}
-        await self._pipeline.send(
+        if fence is not None:
+            condition = under(fence.subject, fence.sequence)
+            if once:  # the server takes one condition, and nobody but the one behind the fence writes these
+                entries = [entry for entry in entries if await self.last(entry.subject) is None]
+        acks = await self._pipeline.send(
             [Outgoing(entry.subject, entry.payload, {**entry.headers, **condition}) for entry in entries]
         )
+        if fence is not None and any(ack.refused for ack in acks):
+            raise Fenced(f"stream {self._stream}", epoch_of(fence))
+
+    async def last(self, subject: str) -> Stored | None:
+        require_connection(self._client, f"stream {self._stream}")
+        with reaching(f"stream {self._stream}"):
+            try:
+                found = await self._context.get_last_msg(self._stream, subject)
+            except nats.js.errors.NotFoundError:
+                return None
+        return Stored(subject, found.seq or 0, found.data or b"", found.headers or {})
+
+    async def replace(self, entry: Entry, before: Stored | None) -> Stored | None:
+        expected = {EXPECT_LAST_ON_SUBJECT: str(before.sequence if before is not None else 0)}
+        [ack] = await self._pipeline.send([Outgoing(entry.subject, entry.payload, {**entry.headers, **expected})])
+        return None if ack.refused else Stored(entry.subject, ack.sequence, entry.payload, dict(entry.headers))
 
     async def newest(self, limit: int, matching: str) -> list[Stored]:
         state = await self._state()
@@ -102,6 +133,11 @@ class JetStreamJournal:
                 break
             found.append(message)
         return found
+
+
+def epoch_of(fence: Stored) -> int:
+    """Of the owner who wrote it; 0 for what is no fence."""
+    return int(fence.payload) if fence.payload.isdigit() else 0
 
 
 def header_value(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stillwatch import subjects
-from stillwatch.errors import Unavailable
+from stillwatch.errors import Fenced, Unavailable
 from stillwatch.event import RequestEvent
 from stillwatch.partition import partition_of
 from stillwatch.ports import Clock, Label, RawMessage
@@ -85,6 +85,13 @@ class MemoryEvents:
     def __init__(self, world: MemoryNats) -> None:
         self._world = world
 
+    async def identity(self) -> str:
+        return "memory"
+
+    async def end(self) -> int:
+        self._world.require("the stream")
+        return len(self._world.messages)
+
     async def open(self, partition: int, after_sequence: int) -> MemoryFeed:
         self._world.require(f"partition {partition}")
         return MemoryFeed(self._world, partition, after_sequence)
@@ -150,17 +157,30 @@ class MemoryJournal:
     def max_message_bytes(self) -> int:
         return MAX_MESSAGE_BYTES
 
-    async def append(self, entries: Sequence[journal.Entry], *, once: bool = False) -> None:
+    async def append(
+        self, entries: Sequence[journal.Entry], *, once: bool = False, fence: Stored | None = None
+    ) -> None:
         self._world.require("the journal")
         for entry in entries:
-            if entry.subject in self._stored:
-                if once:
-                    continue
-                if self._per_subject:
-                    self._entries = [stored for stored in self._entries if stored.subject != entry.subject]
-            self._stored.add(entry.subject)
-            self._sequence += 1
-            self._entries.append(Stored(entry.subject, self._sequence, entry.payload, dict(entry.headers)))
+            if once and entry.subject in self._stored:
+                continue
+            if fence is not None and await self.last(fence.subject) != fence:
+                raise Fenced("the journal", journal.epoch_of(fence))
+            self._store(entry)
+
+    def _store(self, entry: journal.Entry) -> Stored:
+        if entry.subject in self._stored and self._per_subject:
+            self._entries = [stored for stored in self._entries if stored.subject != entry.subject]
+        self._stored.add(entry.subject)
+        self._sequence += 1
+        self._entries.append(Stored(entry.subject, self._sequence, entry.payload, dict(entry.headers)))
+        return self._entries[-1]
+
+    async def last(self, subject: str) -> Stored | None:
+        return next(iter(await self.newest(1, subject)), None)
+
+    async def replace(self, entry: journal.Entry, before: Stored | None) -> Stored | None:
+        return self._store(entry) if await self.last(entry.subject) == before else None
 
     async def newest(self, limit: int, matching: str) -> list[Stored]:
         self._world.require("the journal")
@@ -197,8 +217,9 @@ class MemoryBucket:
         ]
 
     def _write(self, write: bucket.Write) -> int | None:
-        present = self._entries.get(write.key)
-        if (present.revision if present else 0) != write.expected_revision:
+        guard = bucket.Entry(write.key, None, write.expected_revision) if write.under is None else write.under
+        present = self._entries.get(guard.key)
+        if (present.revision if present else 0) != guard.revision:
             return None
         self._revision += 1
         self._entries[write.key] = bucket.Entry(write.key, write.value, self._revision)

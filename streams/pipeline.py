@@ -20,6 +20,7 @@ from stillwatch.errors import Unavailable
 from streams.connection import reaching, require_connection
 
 EXPECT_LAST_ON_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence"
+_EXPECT_ON: Final = "Nats-Expected-Last-Subject-Sequence-Subject"  # nats-server 2.12 and later
 _WRONG_LAST_SEQUENCE: Final = (10071, 10164)
 # The server queues 10,000 unstored messages of a stream before it refuses; several publishers share that.
 _WINDOW: Final = 1_000
@@ -49,6 +50,12 @@ class _Call:
     answers: list[Msg | None]
     missing: int
     done: asyncio.Event
+
+
+def under(subject: str, sequence: int) -> dict[str, str]:
+    """Headers by which the server stores a message only while this is the newest of another subject of the stream: it
+    compares and stores in one step, so that no pause of the writer lies in between."""
+    return {EXPECT_LAST_ON_SUBJECT: str(sequence), _EXPECT_ON: subject}
 
 
 class Pipeline:

@@ -14,12 +14,13 @@ from typing import Final
 
 import msgpack
 
-from stillwatch.errors import Conflict, NotFound, Unavailable
+from stillwatch.errors import Conflict, Fenced, NotFound, Unavailable
 from stillwatch.event import ACCOUNT_TOKEN
 from stillwatch.ports import Clock
 from stillwatch.revocation import Enforcement, Revocation
 from stillwatch.verdict import strength
 from streams.bucket import Bucket, Entry, Write
+from streams.fence import StreamFence
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ _IDEMPOTENCY_TTL_S: Final = 7 * 24 * 3600
 
 
 class BucketRevocations:
-    def __init__(self, bucket: Bucket, control: Bucket, clock: Clock) -> None:
-        self._bucket, self._control, self._clock = bucket, control, clock
+    def __init__(self, bucket: Bucket, control: Bucket, clock: Clock, fence: StreamFence) -> None:
+        self._bucket, self._control, self._clock, self._fence = bucket, control, clock, fence
 
     async def put(self, revocation: Revocation) -> Revocation:
         stored = await self._created(revocation)
@@ -110,6 +111,8 @@ class BucketRevocations:
         """What stands under its id: the given one if it is new, else the one that was there."""
         entry = Entry(_record_key(revocation.id), None, 0)
         packed = _pack(revocation)
+        if self._fence.revocations is not None:
+            return await self._created_behind(self._fence.revocations, revocation, packed)
         for _ in range(_MAX_ROUNDS):
             [created] = await self._bucket.write([Write(entry.key, packed, entry.revision)])
             if created is not None:
@@ -119,6 +122,17 @@ class BucketRevocations:
             if stored is not None:
                 return stored
         raise _contended(f"revocation {revocation.id}")
+
+    async def _created_behind(self, fence: Entry, revocation: Revocation, packed: bytes) -> Revocation:
+        """The record alone is fenced: keys follow from records, so whoever had one stored may write them at any time."""
+        for _ in range(2):  # between the two somebody may have stored it
+            stored = _unpack(await self._bucket.get(_record_key(revocation.id)))
+            if stored is not None:
+                return stored
+            [created] = await self._bucket.write([Write(_record_key(revocation.id), packed, 0, under=fence)])
+            if created is not None:
+                return revocation
+        raise Fenced("revocations", self._fence.epoch)
 
     async def _enforce(self, wanted: dict[str, Enforcement], present: Iterable[Entry]) -> int:
         """Writes each where nothing stronger is in force; returns how many keys it changed. ``present`` is what is

@@ -92,6 +92,28 @@ def buckets(settings: Settings) -> list[StreamConfig]:
     ]
 
 
+def object_stores(settings: Settings) -> list[StreamConfig]:
+    """As every NATS client makes an object store (ADR-20), where snapshots are kept in one. Snapshots of partitions that are
+    older than what the stream retains are of no use, and neither are the pieces of one that was never finished."""
+    if settings.snapshots.store != "jetstream":
+        return []
+    name = subjects.SNAPSHOTS_BUCKET
+    return [
+        StreamConfig(
+            name=f"OBJ_{name}",
+            subjects=[f"$O.{name}.C.>", f"$O.{name}.M.>"],
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            max_age=settings.nats.requests_max_age_s,
+            max_bytes=settings.snapshots.jetstream_max_bytes,
+            duplicate_window=min(_DUPLICATE_WINDOW_S, settings.nats.requests_max_age_s),
+            num_replicas=settings.nats.replicas,
+            allow_rollup_hdrs=True,
+            allow_direct=True,
+        )
+    ]
+
+
 def consumer(settings: Settings, partition: int) -> ConsumerConfig:
     """The durable pull consumer of one partition."""
     name = subjects.consumer_name(partition)
@@ -119,7 +141,7 @@ async def ensure(client: Client, settings: Settings) -> None:
     with reaching("JetStream"):
         await _require_jetstream(context)
         await _refuse_other_partitions(context, settings)
-        for config in [*streams(settings), *buckets(settings)]:
+        for config in [*streams(settings), *buckets(settings), *object_stores(settings)]:
             await _ensure_stream(context, config)
         gate = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
@@ -184,7 +206,7 @@ def changes_of(existing: StreamConfig, wanted: StreamConfig) -> dict[str, Any]:
 
 def _remedy(error: nats.js.errors.APIError) -> str:
     if error.err_code == 10047:  # streams reserve their max_bytes when they are made
-        return "Lower nats.requests_max_bytes, or raise the server's jetstream max_file_store"
+        return "Lower nats.requests_max_bytes or snapshots.jetstream_max_bytes, or raise the server's jetstream max_file_store"
     if error.err_code == 10074:
         return "Set nats.replicas to 1: this server is not part of a cluster"
     return "Change the setting back, or change the stream with the nats command line"

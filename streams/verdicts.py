@@ -20,6 +20,7 @@ from stillwatch import subjects
 from stillwatch.errors import NotFound
 from stillwatch.event import ACCOUNT_TOKEN
 from stillwatch.verdict import Campaign, Verdict
+from streams.fence import StreamFence
 from streams.journal import Entry, Journal, header_value
 from streams.scan import Stored
 
@@ -35,9 +36,9 @@ _MAX_CAMPAIGNS: Final = 10_000
 
 
 class JournalVerdictLog:
-    def __init__(self, journal: Journal, source: str) -> None:
+    def __init__(self, journal: Journal, source: str, fence: StreamFence) -> None:
         """``source`` is the CloudEvents source: which deployment decided."""
-        self._journal, self._source = journal, source
+        self._journal, self._source, self._fence = journal, source, fence
 
     async def publish_verdict(self, verdict: Verdict, traceparent: str | None = None) -> None:
         subject = subjects.verdict_subject(verdict.kind, verdict.subject, verdict.id)
@@ -45,14 +46,14 @@ class JournalVerdictLog:
             subject, VERDICT_TYPE, verdict.id, verdict.subject, verdict.decided_at_unix_nano, verdict.to_map(),
             traceparent,
         )  # fmt: skip
-        await self._journal.append([entry], once=True)
+        await self._journal.append([entry], once=True, fence=self._fence.verdicts)
 
     async def publish_campaign(self, campaign: Campaign, traceparent: str | None = None) -> None:
         entry = self._event(
             subjects.campaign_subject(campaign.id), CAMPAIGN_TYPE, f"{campaign.id}.{campaign.updated_at_unix_nano}",
             campaign.id, campaign.updated_at_unix_nano, campaign.to_map(), traceparent,
         )  # fmt: skip
-        await self._journal.append([entry])
+        await self._journal.append([entry], fence=self._fence.verdicts)
 
     async def verdicts(self, subject: str | None = None, limit: int = 100) -> list[Verdict]:
         if subject is not None and not ACCOUNT_TOKEN.match(subject):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+from manual_clock import ManualClock
 from stream_worlds import World
 
 from stillwatch.ports import Leases
 from streams.bucket import Bucket, Write
-from streams.control import BucketControl
+from streams.control import BucketControl, BucketLeases
 
 KEY = "lease.partition.3"
 
@@ -47,8 +49,9 @@ async def test_a_free_lease_is_acquired_and_names_its_holder(world: World) -> No
     assert await leases(world).holder(KEY) == "shard-0"
 
 
-async def test_a_held_lease_is_refused_to_others_until_it_expires(world: World) -> None:
+async def test_a_held_lease_is_refused_to_others_until_it_was_unchanged_for_as_long_as_it_lives(world: World) -> None:
     first = await leases(world).acquire(KEY, "shard-0", 6.0)
+    assert await leases(world).acquire(KEY, "shard-1", 6.0) is None
     world.clock.advance(5.9)
     assert await leases(world).acquire(KEY, "shard-1", 6.0) is None
     world.clock.advance(0.2)
@@ -58,6 +61,40 @@ async def test_a_held_lease_is_refused_to_others_until_it_expires(world: World) 
     assert second is not None
     assert second.epoch > first.epoch
     assert await leases(world).holder(KEY) == "shard-1"
+
+
+@pytest.mark.parametrize("skew_s", [-3_600.0, 3_600.0])
+async def test_a_clock_that_is_an_hour_off_neither_steals_a_living_lease_nor_leaves_a_dead_one(
+    world: World, skew_s: float
+) -> None:
+    off = ManualClock(world.clock.unix_s + skew_s)
+    watcher = BucketLeases(bucket(world), off)
+    lease = await leases(world).acquire(KEY, "shard-0", 6.0)
+    assert lease is not None
+    for _ in range(4):  # it is renewed, and watched by one whose clock says that it is long over, or far from it
+        assert await watcher.acquire(KEY, "shard-1", 6.0) is None
+        for clock in (world.clock, off):
+            clock.advance(5.0)
+        lease = await leases(world).renew(lease, 6.0)
+        assert lease is not None
+    assert await watcher.acquire(KEY, "shard-1", 6.0) is None
+    off.advance(6.1)
+    taken = await watcher.acquire(KEY, "shard-1", 6.0)
+    assert taken is not None
+    assert taken.epoch > lease.epoch
+    assert await leases(world).renew(lease, 6.0) is None
+
+
+async def test_holders_are_listed_by_key_without_those_that_are_gone(world: World) -> None:
+    stays = await leases(world).acquire("lease.shard.a", "a@1", 6.0)
+    await leases(world).acquire("lease.shard.b", "b@1", 6.0)
+    await leases(world).acquire("lease.partition.1", "a@1", 6.0)
+    assert await leases(world).holders("lease.shard.*") == {"lease.shard.a": "a@1", "lease.shard.b": "b@1"}
+    world.clock.advance(4.0)
+    assert stays is not None
+    assert await leases(world).renew(stays, 6.0) is not None
+    world.clock.advance(4.0)
+    assert await leases(world).holders("lease.shard.*") == {"lease.shard.a": "a@1"}
 
 
 async def test_a_renewed_lease_keeps_its_epoch_and_lives_on(world: World) -> None:
@@ -74,6 +111,7 @@ async def test_a_renewed_lease_keeps_its_epoch_and_lives_on(world: World) -> Non
 async def test_a_lost_lease_can_not_be_renewed_or_released(world: World) -> None:
     old = await leases(world).acquire(KEY, "shard-0", 6.0)
     assert old is not None
+    assert await leases(world).acquire(KEY, "shard-1", 6.0) is None
     world.clock.advance(7.0)
     new = await leases(world).acquire(KEY, "shard-1", 6.0)
     assert new is not None

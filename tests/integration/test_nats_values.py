@@ -28,11 +28,12 @@ from launch.wiring import make_serve_ports
 from stillwatch import subjects
 from stillwatch.errors import Unavailable
 from stillwatch.gateway import Enforcer, Publisher
-from stillwatch.ports import AuditEntry, Label
+from stillwatch.ports import AuditEntry, Label, SnapshotName
 from stillwatch.settings import NatsLogin, NatsSettings, Settings
 from streams import topology
 from streams.connection import connect
 from streams.hub import jetstream_hub
+from streams.snapshots import snapshot_store
 
 HELM = Path(__file__).resolve().parents[2] / "helm"
 USERS = {"bootstrap", "scorer", "api", "gateway", "enforcer", "publisher", "operator"}
@@ -203,6 +204,14 @@ async def test_bootstrap_api_scorer_and_operator_together_run_the_cluster(addres
         await hub.dead_letters.put([a_letter(1)])
         await hub.audit.append(AuditEntry("tests", "revocation.put", "acct-1", 0, {}))
         assert await hub.control.enforcement() is False
+        await hub.fence.take(lease.epoch)
+        store, name = snapshot_store(client, settings), SnapshotName("partition-000", lease.epoch, 3)
+        assert store is not None
+        await store.put(name, b"a state")
+        assert await store.names("partition-000") == [name]
+        assert await store.get(name) == b"a state"
+        await store.delete(name)
+        assert await store.names("partition-000") == []
     async with logged_in(address, "operator") as (client, settings):
         hub = jetstream_hub(client, settings, ManualClock())
         assert len(await hub.verdicts.verdicts()) == 1

@@ -128,6 +128,9 @@ ALL_ERRORS = [
     errors.Conflict("key", "other body"),
     errors.NotFound("campaign", "c-1"),
     errors.SnapshotIncompatible("x", "a", "b"),
+    errors.SnapshotDamaged("x", "torn"),
+    errors.SnapshotUntrusted("x"),
+    errors.Fenced("x", 3),
 ]
 
 

@@ -93,13 +93,17 @@ app.kubernetes.io/part-of: stillwatch
 {{- with .Values.otel.endpoint -}}
 {{- $_ := set $telemetry "otlp_endpoint" . -}}
 {{- end -}}
+{{- $snapshots := dict -}}
+{{- if .Values.snapshotKey.existingSecret -}}
+{{- $_ := set $snapshots "key_file" "/etc/stillwatch-secrets/snapshots/snapshot.key" -}}
+{{- end -}}
 {{- $owned := dict
   "deployment" (default (include "stillwatch.fullname" .) .Values.deployment)
   "partitions" (int .Values.partitions)
   "shards" (int .Values.shards)
   "data_dir" "/var/lib/stillwatch"
   "policy_file" "/etc/stillwatch/policy.yaml"
-  "nats" $nats "serve" $serve "telemetry" $telemetry -}}
+  "nats" $nats "serve" $serve "snapshots" $snapshots "telemetry" $telemetry -}}
 {{- mergeOverwrite (deepCopy .Values.settings) $owned | toYaml -}}
 {{- end }}
 

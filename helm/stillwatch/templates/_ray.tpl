@@ -99,6 +99,9 @@ spec:
         {{- if $root.Values.apiKeys.existingSecret }}
         - {name: api-keys, mountPath: /etc/stillwatch-secrets/api, readOnly: true}
         {{- end }}
+        {{- if $root.Values.snapshotKey.existingSecret }}
+        - {name: snapshot-key, mountPath: /etc/stillwatch-secrets/snapshots, readOnly: true}
+        {{- end }}
         - {name: shared-mem, mountPath: /dev/shm}
       resources:
         {{- toYaml $group.resources | nindent 8 }}
@@ -139,6 +142,14 @@ spec:
         defaultMode: 0440
         items:
           - {key: {{ $root.Values.apiKeys.key }}, path: api-keys.yaml}
+    {{- end }}
+    {{- with $root.Values.snapshotKey.existingSecret }}
+    - name: snapshot-key
+      secret:
+        secretName: {{ . }}
+        defaultMode: 0440
+        items:
+          - {key: {{ $root.Values.snapshotKey.key }}, path: snapshot.key}
     {{- end }}
     - name: shared-mem
       emptyDir: {medium: Memory, sizeLimit: {{ $root.Values.ray.sharedMemory }}}

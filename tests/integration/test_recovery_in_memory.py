@@ -1,0 +1,153 @@
+"""Kill anything at any moment: the campaigns, the verdicts and the revocations come out the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from random import Random
+
+import pytest
+from recovery_worlds import EVENTS, PARTITIONS, SETTINGS, Broker, Cluster, in_the_backtest
+
+from stillwatch.verdict import Verdict
+
+CAMPAIGNS, VERDICTS, LAST_TICK = in_the_backtest()
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with AsyncExitStack() as stack:
+        made = Cluster(Broker())
+        stack.push_async_callback(made.stop)
+        await made.start()
+        yield made
+
+
+async def announced(cluster: Cluster) -> list[Verdict]:
+    return await cluster.broker.hub.verdicts.verdicts(limit=10_000)
+
+
+def test_there_is_something_to_find() -> None:
+    assert len(CAMPAIGNS) == 1
+    assert VERDICTS
+
+
+async def happens(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Waits for what other tasks do."""
+    async with asyncio.timeout(30):
+        while not await condition():  # noqa: ASYNC110 - nobody signals it
+            await asyncio.sleep(0.02)
+
+
+async def snapshots_of_all(cluster: Cluster) -> None:
+    """Until each partition and the aggregator have one."""
+    names = ["aggregator", *(f"partition-{number:03d}" for number in range(PARTITIONS))]
+
+    async def are_there() -> bool:
+        return all([await cluster.broker.store.names(name) for name in names])
+
+    await happens(are_there)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whatever_is_killed_whenever_the_outcome_is_that_of_an_uninterrupted_run(seed: int) -> None:
+    random, faults = Random(seed), 0
+    async with AsyncExitStack() as stack:
+        cluster = Cluster(Broker())
+        stack.push_async_callback(cluster.stop)
+        await cluster.start()
+        async with cluster.broker.feeding(2.5) as feed:
+            for _ in range(12):
+                await feed.has_reached(random.uniform(faults, faults + 1.0) / 12)
+                what = random.choice(["shard", "aggregator", "everything"])
+                faults += 1
+                if what == "shard":
+                    name = random.choice(sorted(cluster.shards))
+                    await cluster.kill_shard(name)
+                    await cluster.start_shard(name)
+                elif what == "aggregator":
+                    await cluster.kill_aggregator()
+                    await cluster.start_aggregator()
+                else:
+                    await cluster.kill()
+                    await cluster.start()
+        await cluster.has_evaluated(LAST_TICK)
+        assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+        assert any([(await life.status()).snapshots.restored for life in cluster.lives])
+        assert any([(await shard.status()).snapshots.restored for shard in cluster.shards.values()])
+        revocations = await cluster.broker.hub.revocations.list()
+        enforced = {one.id for one in await announced(cluster) if one.mode == "enforce" and one.action != "observe"}
+        assert {one.verdict for one in revocations} == enforced
+
+
+async def test_a_snapshot_that_is_torn_is_passed_over_and_counted_and_the_one_before_it_serves(
+    cluster: Cluster,
+) -> None:
+    store = cluster.broker.store
+    async with cluster.broker.feeding(2.5) as feed:
+        await feed.has_reached(0.6)
+        await snapshots_of_all(cluster)
+        await cluster.kill()
+        newest = (await store.names("partition-002"))[-1]
+        await store.put(newest, (await store.get(newest))[:-1_000])
+        await cluster.start()
+
+    async def all_are_owned() -> bool:
+        return len(await cluster.owned()) == PARTITIONS
+
+    await happens(all_are_owned)
+    counts = [(await shard.status()).snapshots for shard in cluster.shards.values()]
+    assert sum(one.unusable for one in counts) == 1
+    await cluster.has_evaluated(LAST_TICK)
+    assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+
+
+async def test_a_shard_that_joins_takes_its_share_and_one_that_crashes_leaves_its_share_to_the_others(
+    cluster: Cluster,
+) -> None:
+    async def share_is(*sizes: int) -> None:
+        async def it_is() -> bool:
+            return sorted(Counter((await cluster.owned()).values()).values()) == sorted(sizes)
+
+        await happens(it_is)
+
+    async with cluster.broker.feeding(4.5) as feed:
+        await share_is(2, 2)
+        for number in (2, 3):
+            await cluster.start_shard(f"shard-{number:03d}")
+        await share_is(1, 1, 1, 1)
+        await feed.has_reached(0.5)
+        await cluster.kill_shard("shard-002")  # it comes back no more
+        await cluster.shards.pop("shard-000").stop()
+        await share_is(2, 2)
+    await cluster.has_evaluated(LAST_TICK)
+    assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+
+
+async def test_of_two_clusters_on_one_nats_one_acts_and_the_other_takes_over_when_it_is_gone() -> None:
+    async with AsyncExitStack() as stack:
+        broker = Broker()
+        blue, green = Cluster(broker, "blue"), Cluster(broker, "green")
+        for cluster in (blue, green):
+            stack.push_async_callback(cluster.stop)
+        await blue.start()
+
+        async def blue_has_all() -> bool:
+            return len(await blue.owned()) == PARTITIONS
+
+        await happens(blue_has_all)
+        await green.start()
+        async with broker.feeding(4.5) as feed:
+            while feed.published < 0.6 * len(
+                EVENTS
+            ):  # for more than three leases: whoever could take something has tried
+                assert await green.owned() == {}
+                assert await green.evaluated() == 0
+                await asyncio.sleep(SETTINGS.ingest.lease_ttl_s / 6)
+            assert await blue.evaluated() > 0
+            await blue.stop()
+        await green.has_evaluated(LAST_TICK)
+        assert await blue.owned() == {}
+        assert await green.found() == (CAMPAIGNS, VERDICTS)
