@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
 
+from actors.caution import Caution, CautionPorts
 from actors.shown import Shown
 from actors.spans import MAX_LINKS, parent_and_links, remote_context, traceparent_of
 from stillwatch.aggregator import AggregatorCore
@@ -29,19 +30,22 @@ from stillwatch.errors import NotFound, Unavailable
 from stillwatch.gate import TickGate
 from stillwatch.indicators import ExchangeKeys, Imported, Indicator, Refused, current, read, verified
 from stillwatch.names import SPAN_EVALUATE, SPAN_REVOKE
-from stillwatch.policy import revocation_of
+from stillwatch.policy import held, revocations_of
 from stillwatch.ports import (
     AggregatorStatus,
     AuditEntry,
     AuditLog,
     Clock,
+    Control,
     Folded,
     IndicatorStore,
     Mark,
+    NeverActStore,
     Part,
     RevocationStore,
     VerdictLog,
 )
+from stillwatch.revocation import Hold
 from stillwatch.settings import Policy, Settings
 from stillwatch.summary import decode_report
 from stillwatch.ticks import nano_of
@@ -62,6 +66,8 @@ class AggregatorPorts:
     indicators: IndicatorStore
     clock: Clock
     tracer: Tracer
+    never_act: NeverActStore
+    control: Control
 
 
 class Aggregator:
@@ -71,6 +77,9 @@ class Aggregator:
         self._settings, self._ports, self._keys = settings, ports, exchange_keys or {}
         self._core = AggregatorCore(settings.detection, self._keys)
         self._decider = Decider(policy, settings.config_sha256(policy))
+        self._mode = policy.mode
+        caution = CautionPorts(ports.revocations, ports.never_act, ports.control, ports.audit, ports.clock)
+        self._caution = Caution(policy, self._decider, caution)
         tick_nano = nano_of(settings.detection.evaluation_tick_s)
         self._gate = TickGate(settings.partitions, tick_nano, settings.ingest.tick_patience_s)
         self._news = asyncio.Event()
@@ -78,7 +87,7 @@ class Aggregator:
         self._evaluated_unix_nano = 0  # the last tick that all is done of
         self._alone = asyncio.Lock()  # who has the core for himself
         self._shown = Shown()
-        self._actions = self._suppressed = 0
+        self._actions = 0
         # A new life has lost what it knew; shards notice by this name and send everything again.
         self._life = f"{os.getpid()}-{ports.clock.unix_nano()}"
         self._reconcile_at_s = 0.0
@@ -113,8 +122,7 @@ class Aggregator:
                 campaigns = await self._ports.verdicts.campaigns()
                 for campaign in campaigns:
                     self._core.recall(campaign)
-                for revocation in await self._ports.revocations.list():
-                    self._decider.remember(revocation)
+                await self._caution.recall(self._decider.remember)
                 for imported in await self._ports.indicators.list():
                     self._core.exchange.shelf.recall(imported)
                 # What was published is not gone through once more: it would be told as it was then.
@@ -132,6 +140,7 @@ class Aggregator:
         if now_s >= self._reconcile_at_s:
             self._reconcile_at_s = now_s + _RECONCILE_EVERY_S
             await self._ports.revocations.reconcile()
+            await self._caution.look()
 
     # -- shards call -------------------------------------------------------------------------------------------------
 
@@ -151,6 +160,7 @@ class Aggregator:
     async def _evaluate(self, tick_unix_nano: int) -> None:
         alerts: dict[str, AccountScore] = {}
         traceparents: dict[str, None] = {}
+        incomplete = self._gate.incomplete
         for part in self._gate.open(tick_unix_nano):
             report = decode_report(part)
             self._core.fold(report.summaries)
@@ -165,10 +175,13 @@ class Aggregator:
             self._shown = Shown.of(self._core.campaigns())
             span.set_attribute("stillwatch.accounts", len(self._core.table))
             span.set_attribute("stillwatch.campaigns.changed", len(changed))
+            await self._until_done(self._caution.read_never_act)
+            self._caution.judge(tick_unix_nano, self._gate.behind, incomplete=self._gate.incomplete > incomplete)
             for campaign in changed:
                 await self._tell(campaign, traceparent_of(span), tick_unix_nano)
             for _, score in sorted(alerts.items()):
                 await self._act_on_score(score, tick_unix_nano)
+            await self._until_done(partial(self._caution.release, self._core.campaign))
         self._shown = Shown.of(self._core.campaigns())
         self._evaluated_unix_nano = tick_unix_nano
 
@@ -183,27 +196,27 @@ class Aggregator:
 
     async def _tell(self, campaign: Campaign, traceparent: str | None, now_unix_nano: int) -> None:
         await self._until_done(partial(self._ports.verdicts.publish_campaign, campaign, traceparent))
+        confidence = {member.account: member.confidence for member in campaign.members}
         for verdict in self._decider.on_campaign(campaign, self._core.table, now_unix_nano):
-            await self._carry_out(verdict)
+            await self._carry_out(verdict, confidence)
             self._decider.taken(verdict)
             self._core.acted(campaign.id, verdict.action)
 
     async def _act_on_score(self, score: AccountScore, now_unix_nano: int) -> None:
-        verdict = self._decider.on_score(score, now_unix_nano)
+        summary = self._core.table.summary_of(score.account)
+        organisation = None if summary is None else summary.organisation
+        verdict = self._decider.on_score(score, now_unix_nano, organisation)
         if verdict is not None:
-            await self._carry_out(verdict)
+            await self._carry_out(verdict, {score.account: score.score or 0.0})
             self._decider.taken(verdict)
 
-    async def _carry_out(self, verdict: Verdict) -> None:
-        """Publish, limit, enforce, audit: in this order, so that nothing is enforced that was not announced."""
-        now_s = self._ports.clock.monotonic_s()
-        verdict, limit = self._decider.limited(verdict, len(self._core.table), now_s)
-        if limit is not None:
-            self._suppressed += len(verdict.members)
-            log.error("blast radius: %s held back (%s); review it and revoke by hand", verdict.id, limit)
-        await self._until_done(partial(self._announce, verdict))  # the limit counted it once
+    async def _carry_out(self, verdict: Verdict, confidence: Mapping[str, float]) -> None:
+        """Limit, publish, enforce, audit: in this order, so that nothing is enforced that was not announced."""
+        for admitted in self._decider.limited(verdict, self._core.table, confidence):
+            hold = self._caution.hold(admitted, self._mode)
+            await self._until_done(partial(self._announce, admitted.verdict, hold))  # the limit counted it once
 
-    async def _announce(self, verdict: Verdict) -> None:
+    async def _announce(self, verdict: Verdict, hold: Hold | None) -> None:
         clock = self._ports.clock
         with self._ports.tracer.start_as_current_span(SPAN_REVOKE, kind=SpanKind.PRODUCER) as span:
             span.set_attribute("messaging.system", "nats")
@@ -215,22 +228,27 @@ class Aggregator:
             span.set_attribute("stillwatch.mode", verdict.mode)
             span.set_attribute("stillwatch.accounts", len(verdict.members))
             traceparent = traceparent_of(span)
-            await self._ports.verdicts.publish_verdict(verdict, traceparent)
+            said = verdict if hold is None else held(verdict, hold.because)
+            await self._ports.verdicts.publish_verdict(said, traceparent)
             now_s = clock.unix_nano() // 1_000_000_000
-            revocation = revocation_of(verdict, verdict.mode, now_s, traceparent)
-            if revocation is None:
-                return
-            stored = await self._ports.revocations.put(revocation)
-            self._actions += len(stored.accounts)
-            await self._ports.audit.append(
-                AuditEntry(
-                    actor=revocation.actor,
-                    action=f"revocation.{stored.state(now_s)}",
-                    target=f"{stored.target_kind}:{stored.target}",
-                    at_unix_nano=clock.unix_nano(),
-                    details={"revocation": stored.id, "verdict": verdict.id, "accounts": len(stored.accounts)},
+            for revocation in revocations_of(verdict, verdict.mode, now_s, traceparent, hold):
+                stored = await self._ports.revocations.put(revocation)
+                self._caution.noted(stored)
+                self._actions += 0 if hold is not None else len(stored.accounts)
+                details: dict[str, object] = {
+                    "revocation": stored.id, "verdict": verdict.id, "accounts": len(stored.accounts),
+                }  # fmt: skip
+                if hold is not None:
+                    details["because"] = hold.because
+                await self._ports.audit.append(
+                    AuditEntry(
+                        actor=revocation.actor,
+                        action=f"revocation.{stored.state(now_s)}",
+                        target=f"{stored.target_kind}:{stored.target}",
+                        at_unix_nano=clock.unix_nano(),
+                        details=details,
+                    )
                 )
-            )
 
     # -- indicators of other platforms -------------------------------------------------------------------------------
 
@@ -296,9 +314,14 @@ class Aggregator:
     async def status(self) -> AggregatorStatus:
         return AggregatorStatus(
             accounts=len(self._core.table), campaigns=len(self._shown.campaigns), groups_tested=self._core.tests,
-            evaluations=self._core.evaluations, actions=self._actions, suppressed_actions=self._suppressed,
+            evaluations=self._core.evaluations, actions=self._actions + self._caution.released,
+            suppressed_actions=self._caution.held_back.total(),
             pid=os.getpid(), evaluated_unix_nano=self._evaluated_unix_nano, partitions_behind=self._gate.behind,
             incomplete_evaluations=self._gate.incomplete,
             groups_waiting=self._core.waiting, evicted_accounts=self._core.table.evicted,
             dropped_calls=self._core.dropped_calls,
+            held_back=dict(sorted(self._caution.held_back.items())), stale=self._caution.stale,
+            waiting=self._caution.waiting, never_act=sum(one.holds(self._now_s()) for one in self._caution.protected),
+            never_act_ends_soon=tuple(one.id for one in self._caution.protected if one.ends_soon(self._now_s())),
+            never_act_ended=self._caution.ended,
         )  # fmt: skip

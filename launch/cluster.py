@@ -73,7 +73,9 @@ def cluster(settings: Settings) -> Iterator[Running]:
 
 def http_application(settings: Settings, keys: KeyRing) -> Application:
     policy = load_policy(settings.policy_file)
-    about = About(settings.deployment, settings.partitions, policy.mode, policy.version)
+    about = About(
+        settings.deployment, settings.partitions, policy.mode, policy.version, policy.approval, policy.never_act
+    )
     return deployment.bind_app(functools.partial(make_serve_ports, settings), settings.serve, keys, about)
 
 

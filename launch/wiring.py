@@ -46,7 +46,9 @@ async def make_aggregator(settings: Settings, policy: Policy, exchange_keys: Exc
     clock = SystemClock()
     hub = jetstream_hub(await _connected(settings, "aggregator"), settings, clock)
     tracer = make_tracer(settings.telemetry, "stillwatch-aggregator")
-    ports = AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer)
+    ports = AggregatorPorts(
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer, hub.never_act, hub.control
+    )
     return Aggregator(settings, policy, ports, exchange_keys)
 
 
@@ -81,6 +83,7 @@ async def make_serve_ports(settings: Settings) -> ServePorts:
         verdicts=hub.verdicts,
         audit=hub.audit,
         control=hub.control,
+        never_act=hub.never_act,
         enforcer=InRam(enforcer),
         close=shut_down,
     )

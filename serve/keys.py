@@ -25,6 +25,8 @@ Scope = Literal[
     "campaigns:read",
     "revocations:write",
     "labels:write",
+    "approvals:write",
+    "never-act:write",
     "control:write",
     "indicators:write",
     "metrics:read",
@@ -45,6 +47,12 @@ class ApiKey:
     scopes: frozenset[Scope]
     note: str = ""
     expires_unix_s: int | None = None
+    owner: str = ""
+
+    @property
+    def person(self) -> str:
+        """Who agrees when this key does: all keys of one owner are one person."""
+        return self.owner or self.actor
 
     @property
     def actor(self) -> str:
@@ -84,6 +92,7 @@ class _Entry(BaseModel):
     scopes: Annotated[list[Scope], Field(min_length=1)]
     note: Annotated[str, Field(max_length=200)] = ""
     expires: datetime | date | None = None
+    owner: Annotated[str, Field(max_length=128)] = ""
 
 
 class _File(BaseModel):
@@ -110,12 +119,21 @@ def parse_key_ring(text: str) -> KeyRing:
             f"api keys, id {twice}", "stands there twice", "Give every key its own id: the audit log names it"
         )
     return KeyRing(
-        ApiKey(entry.id, bytes.fromhex(entry.sha256), frozenset(entry.scopes), entry.note, _unix_s(entry.expires))
+        ApiKey(
+            entry.id,
+            bytes.fromhex(entry.sha256),
+            frozenset(entry.scopes),
+            entry.note,
+            _unix_s(entry.expires),
+            entry.owner,
+        )
         for entry in parsed.keys
     )
 
 
-def mint(id: str, scopes: Sequence[Scope], note: str = "", expires: datetime | date | None = None) -> tuple[str, str]:
+def mint(
+    id: str, scopes: Sequence[Scope], note: str = "", expires: datetime | date | None = None, owner: str = ""
+) -> tuple[str, str]:
     """A new key and its entry for the file, as YAML. The key is nowhere else: show it once.
 
     >>> key, entry = mint("ops", ["campaigns:read"])
@@ -124,7 +142,12 @@ def mint(id: str, scopes: Sequence[Scope], note: str = "", expires: datetime | d
     """
     secret = secrets.token_urlsafe(32)
     entry = _Entry(
-        id=id, sha256=hashlib.sha256(secret.encode()).hexdigest(), scopes=list(scopes), note=note, expires=expires
+        id=id,
+        sha256=hashlib.sha256(secret.encode()).hexdigest(),
+        scopes=list(scopes),
+        note=note,
+        expires=expires,
+        owner=owner,
     )
     text = yaml.safe_dump([entry.model_dump(exclude_defaults=True)], sort_keys=False, default_flow_style=None)
     return f"{PREFIX}_{id}_{secret}", text

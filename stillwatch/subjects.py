@@ -32,6 +32,7 @@ H_TRUNCATED: Final = "Stillwatch-Truncated"  # the original size, where the payl
 ENFORCEMENT_KEY: Final = "enforcement"  # `on` or `off` in the control bucket: the kill switch
 
 INDICATORS_IN: Final = "indicator.*"  # in the control bucket
+NEVER_ACT_IN: Final = "never_act.*"  # in the control bucket
 
 
 def request_subject(account: str) -> str:
@@ -80,6 +81,10 @@ def lease_key(partition: int) -> str:
 
 def indicator_key(id: str) -> str:
     return f"indicator.{id}"
+
+
+def never_act_key(id: str) -> str:
+    return f"never_act.{id}"
 
 
 def account_key(account: str) -> str:

@@ -16,6 +16,7 @@ from streams.feed import JetStreamEvents
 from streams.indicators import BucketIndicators
 from streams.journal import JetStreamJournal, Journal
 from streams.memory import MemoryBucket, MemoryEvents, MemoryJournal, MemoryNats, MemoryPublisher
+from streams.never_act import BucketNeverAct
 from streams.pipeline import Pipeline
 from streams.publisher import JetStreamPublisher
 from streams.revocations import BucketRevocations
@@ -33,6 +34,7 @@ class Hub:
     control: ports.Control
     leases: ports.Leases
     indicators: ports.IndicatorStore
+    never_act: ports.NeverActStore
 
 
 def jetstream_hub(client: Client, settings: Settings, clock: ports.Clock) -> Hub:
@@ -76,14 +78,16 @@ def _hub(
     settings: Settings,
     clock: ports.Clock,
 ) -> Hub:
+    never_act = BucketNeverAct(control)
     return Hub(
         events=events,
         publisher=publisher,
         dead_letters=JournalDeadLetters(dead_letters),
         verdicts=JournalVerdictLog(verdicts, source=f"/stillwatch/{settings.deployment}"),
         audit=JournalAuditLog(audit),
-        revocations=BucketRevocations(revocations, control, clock),
+        revocations=BucketRevocations(revocations, control, never_act, clock),
         control=BucketControl(control),
         leases=BucketLeases(control, clock),
         indicators=BucketIndicators(control),
+        never_act=never_act,
     )

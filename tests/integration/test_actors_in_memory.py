@@ -50,7 +50,9 @@ class RunningClock:
 
 
 def aggregator_ports(hub: Hub, clock: RunningClock) -> AggregatorPorts:
-    return AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer())
+    return AggregatorPorts(
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control
+    )
 
 
 @dataclass

@@ -121,7 +121,9 @@ class LocalCampaigns:
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.all: dict[str, Campaign] = {}
         self.audit: Any = Part(hub.audit)
-        ports = AggregatorPorts(hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer())
+        ports = AggregatorPorts(
+            hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control
+        )
         policy = load_policy(str(_ROOT / "configs/policies/default.yaml"))
         self.aggregator = Aggregator(Settings(partitions=PARTITIONS), policy, ports)
         self.indicators = self.aggregator.indicators
@@ -236,7 +238,7 @@ class World:
     def ports(self) -> ServePorts:
         return ServePorts(
             self.clock, self.events, self.shards, self.campaigns, self.revocations, self.verdicts, self.audit,
-            self.control, self.enforcer, self._close,
+            self.control, self.hub.never_act, self.enforcer, self._close,
         )  # type: ignore[arg-type]  # fmt: skip
 
     async def _close(self) -> None:
