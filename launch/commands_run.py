@@ -98,10 +98,11 @@ def mint_key(
     name: str,
     scope: Annotated[list[str], typer.Option(help=f"Repeat it; one of {', '.join(SCOPES)}.")],
     note: str = "",
+    owner: Annotated[str, typer.Option(help="The person; two keys of one owner are one for approvals.")] = "",
 ) -> None:
     """A new API key: the key once, and the entry for the keys file, which holds only its hash."""
     scopes: list[Scope] = [known for known in SCOPES if known in scope]
     if len(scopes) != len(set(scope)):
         raise SettingsError("scope", f"unknown among {', '.join(scope)}", f"Use {', '.join(SCOPES)}")
-    key, entry = mint(name, scopes, note)
+    key, entry = mint(name, scopes, note, owner=owner)
     print(f"key (shown once): {key}\nentry for the keys file:\n{entry}", end="")

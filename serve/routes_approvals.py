@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 
 from serve.auth import ReadsCampaigns, WritesApprovals
+from serve.bodies import read_model
 from serve.context import Context, Ctx
 from serve.keys import ApiKey
-from serve.openapi import problems
+from serve.openapi import body, problems
 from serve.schemas_out import LISTED_ACCOUNTS, RevocationOut, RevocationsOut
+from serve.schemas_safety import ApprovalIn
 from stillwatch.errors import Conflict, Unavailable
 from stillwatch.ports import AuditEntry
 from stillwatch.revocation import Revocation, State
@@ -38,15 +40,17 @@ async def get_approvals(
 @router.post(
     "/v1/approvals/{revocation}",
     summary="Agree: the last one who is needed lets it act",
-    responses=problems(401, 403, 404, 409, 422, 503),
+    responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    openapi_extra=body(ApprovalIn, {"agreed": {"note": "checked with support: no customer of ours"}}),
 )
-async def post_approval(ctx: Ctx, key: WritesApprovals, revocation: RevocationId) -> RevocationOut:
+async def post_approval(request: Request, ctx: Ctx, key: WritesApprovals, revocation: RevocationId) -> RevocationOut:
     """In the name of the key's owner. Agreeing twice is the same as once. 409 for what waits no more."""
+    wanted = await read_model(request, ApprovalIn, ctx.settings.max_body_bytes)
     found = await ctx.ports.revocations.get(revocation)
     if found.hold is not None and any(who == key.person for who, _ in found.hold.approvals):
         return RevocationOut.of(found, ctx.now_unix_s())
     _require(ctx, found, "waiting")
-    await _record(ctx, key, "approval.give", found)
+    await _record(ctx, key, "approval.give", found, wanted.note)
     return RevocationOut.of(await ctx.ports.revocations.approve(revocation, key.person), ctx.now_unix_s())
 
 
@@ -71,10 +75,10 @@ def _require(ctx: Context, found: Revocation, *states: State) -> None:
         raise Conflict(f"revocation {found.id}", text)
 
 
-async def _record(ctx: Context, key: ApiKey, action: str, found: Revocation) -> None:
+async def _record(ctx: Context, key: ApiKey, action: str, found: Revocation, note: str = "") -> None:
     details = {
         "revocation": found.id, "verdict": found.verdict, "action": found.action, "accounts": len(found.accounts),
-        "proposed_by": found.actor, "person": key.person,
+        "proposed_by": found.actor, "person": key.person, "note": note,
         "agreed_before": [who for who, _ in found.hold.approvals] if found.hold is not None else [],
     }  # fmt: skip
     target = f"{found.target_kind} {found.target}"

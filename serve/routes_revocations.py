@@ -159,9 +159,7 @@ async def delete_revocation(ctx: Ctx, key: WritesRevocations, revocation: Revoca
     "/v1/undo",
     summary="Undo a whole decision: all revocations of a verdict, or of a campaign",
     responses=problems(400, 401, 403, 404, 413, 415, 422, 503),
-    openapi_extra=body(
-        UndoIn, {"verdict": {"verdict": "v-0a1b"}, "campaign": {"campaign": "c-1a2b", "reason": "a team"}}
-    ),
+    openapi_extra=body(UndoIn, {"campaign": {"campaign": "c-1a2b", "reason": "a team of a customer"}}),
 )
 async def post_undo(request: Request, ctx: Ctx, key: WritesRevocations) -> UndoOut:
     """What is in force is lifted, what waits is rejected; repeating it is harmless. The policy does not put back what was

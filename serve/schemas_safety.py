@@ -67,6 +67,10 @@ class ProtectionsOut(BaseModel):
     policy: list[str] = Field(description="Accounts that the policy file names")
 
 
+class ApprovalIn(Strict):
+    note: Annotated[str, Field(max_length=MAX_REASON_CHARS, description="Stands in the audit log")] = ""
+
+
 class UndoIn(Strict):
     """Exactly one of `verdict` and `campaign`."""
 

@@ -152,7 +152,10 @@ class LocalCampaigns:
 
     async def status(self) -> AggregatorStatus:
         accounts = sum(len(item.members) for item in self.all.values())
-        return AggregatorStatus(accounts, len(self.all), 12, 34, 5, 1, 99, groups_waiting=7, evicted_accounts=3)
+        return AggregatorStatus(
+            accounts, len(self.all), 12, 34, 5, 1, 99, groups_waiting=7, evicted_accounts=3,
+            held_back={"accounts_per_minute": 1}, stale=("lag: old",), waiting=2,
+        )  # fmt: skip
 
 
 class LocalEnforcer:
@@ -218,6 +221,7 @@ class World:
         clock: Clock | None = None,
         hub: Hub | None = None,
         enforcer: Enforcer | None = None,
+        keys: KeyRing | None = None,
     ) -> None:
         self.clock: Any = clock or ManualClock(NOW_UNIX_S)
         self.hub = hub or memory_hub(MemoryNats(Settings(partitions=PARTITIONS), self.clock))
@@ -230,7 +234,7 @@ class World:
         self.control = Part(self.hub.control, local.refresh)
         self.closed = 0
         self.app: FastAPI = build(
-            self.ports(), settings or ServeSettings(), KEYS.ring, About("test", PARTITIONS, "shadow", "2026.11.1"),
+            self.ports(), settings or ServeSettings(), keys or KEYS.ring, About("test", PARTITIONS, "shadow", "2026.11.1"),
             deadline_s=deadline_s,
         )  # fmt: skip
         self.http = self.client(KEYS.everything)
