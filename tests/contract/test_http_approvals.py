@@ -161,6 +161,15 @@ async def test_without_an_audit_log_nobody_can_agree_and_everybody_can_reject(wo
     assert (await world.http.get(f"/v1/revocations/{made['id']}")).json()["state"] == "rejected"
 
 
+async def test_without_aggregator_and_shards_people_can_still_agree_act_on_an_account_and_undo(world: World) -> None:
+    made = await proposed(world, CAMPAIGN)
+    world.campaigns.down = world.shards.down = True
+    assert (await agree(other(world), made["id"]))[1]["state"] == "active"
+    assert (await world.http.post("/v1/undo", json={"campaign": "c-1"})).status_code == 200
+    assert (await proposed(world, {**CAMPAIGN, "campaign": None, "account": "acct-1"}))["state"] == "active"
+    assert (await world.http.post("/v1/revocations", json=CAMPAIGN)).status_code == 503, "nobody knows its members"
+
+
 async def test_the_same_request_again_is_the_same_proposal(world: World) -> None:
     headers = {"idempotency-key": "k-1"}
     ids = {(await world.http.post("/v1/revocations", json=CAMPAIGN, headers=headers)).json()["id"] for _ in range(3)}

@@ -107,6 +107,15 @@ async def test_changes_are_audited_first_and_refused_without_an_audit_log(world:
     assert found == [("never_act.remove", "account acct-1"), ("never_act.add", "account acct-1")]
 
 
+async def test_while_the_list_can_not_be_read_nobody_is_acted_on_and_everybody_can_be_freed(world: World) -> None:
+    revocation = (await world.http.post("/v1/revocations", json=REVOKE)).json()
+    world.never_act.down = True
+    for target in ({"account": "acct-2"}, {"account": None, "campaign": "c-1"}):
+        assert (await world.http.post("/v1/revocations", json={**REVOKE, **target})).status_code == 503
+    assert (await world.http.delete(f"/v1/revocations/{revocation['id']}")).status_code == 200
+    assert [await authz(world, account) for account in ("acct-1", "acct-2")] == [200, 200]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

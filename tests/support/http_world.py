@@ -230,6 +230,7 @@ class World:
         self.enforcer: Any = enforcer or local
         self.events, self.shards, self.campaigns = map(Part, (self.hub.publisher, self.local_shards, self.book))
         self.verdicts, self.audit = Part(self.hub.verdicts), Part(self.hub.audit)
+        self.never_act = Part(self.hub.never_act)
         self.revocations = Part(self.hub.revocations, local.refresh)
         self.control = Part(self.hub.control, local.refresh)
         self.closed = 0
@@ -242,7 +243,7 @@ class World:
     def ports(self) -> ServePorts:
         return ServePorts(
             self.clock, self.events, self.shards, self.campaigns, self.revocations, self.verdicts, self.audit,
-            self.control, self.hub.never_act, self.enforcer, self._close,
+            self.control, self.never_act, self.enforcer, self._close,
         )  # type: ignore[arg-type]  # fmt: skip
 
     async def _close(self) -> None:
