@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--gateways", type=int, default=20)
     parser.add_argument("--times", type=int, default=50, help="how often off and on again")
     chosen = parser.parse_args()
+    logging.getLogger("stillwatch.gateway").setLevel(logging.ERROR)  # each gateway warns of each switch
     with tempfile.TemporaryDirectory(prefix="stillwatch-bench-") as directory:
         settings, key = with_local_key(load_settings("configs/profiles/demo.yaml", {"data_dir": directory}))
         with cluster(settings) as running:
