@@ -50,7 +50,7 @@ async def post_approval(request: Request, ctx: Ctx, key: WritesApprovals, revoca
     if found.hold is not None and any(who == key.person for who, _ in found.hold.approvals):
         return RevocationOut.of(found, ctx.now_unix_s())
     _require(ctx, found, "waiting")
-    await _record(ctx, key, "approval.give", found, wanted.note)
+    await _record(ctx, key, "approval.grant", found, wanted.note)
     return RevocationOut.of(await ctx.ports.revocations.approve(revocation, key.person), ctx.now_unix_s())
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, Protocol
 
+from stillwatch.grounds import Grounds
 from stillwatch.policy import verdict_id
 from stillwatch.settings import PolicyLimits
 from stillwatch.verdict import Verdict
@@ -124,4 +125,18 @@ class BlastRadius:
 def _of(verdict: Verdict, members: Iterable[str]) -> Verdict:
     """A part of a verdict is a decision of its own, with the id that deciding just that would have."""
     names = tuple(sorted(members))
-    return replace(verdict, members=names, id=verdict_id(verdict.subject, verdict.rule, verdict.policy_version, names))
+    id = verdict_id(verdict.subject, verdict.rule, verdict.policy_version, names)
+    return replace(verdict, members=names, id=id, grounds=_grounds_of(verdict, set(names)))
+
+
+def _grounds_of(verdict: Verdict, members: Collection[str]) -> Grounds | None:
+    """Confidences and requests stand in the order of the members: the part keeps its own."""
+    grounds = verdict.grounds
+    if grounds is None or not len(grounds.confidences) == len(grounds.requests) == len(verdict.members):
+        return grounds
+    mine = [place for place, account in enumerate(verdict.members) if account in members]
+    return replace(
+        grounds,
+        confidences=tuple(grounds.confidences[place] for place in mine),
+        requests=tuple(grounds.requests[place] for place in mine),
+    )

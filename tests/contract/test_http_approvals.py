@@ -107,7 +107,7 @@ async def test_what_the_policy_proposes_needs_two_people_and_both_are_named(worl
     assert await authz(world) == 403
     entries = await world.hub.audit.newest(2)
     assert [(entry.actor, entry.action) for entry in entries] == [
-        ("api-key:approvals-write", "approval.give"), ("api-key:everything", "approval.give"),
+        ("api-key:approvals-write", "approval.grant"), ("api-key:everything", "approval.grant"),
     ]  # fmt: skip
     assert entries[0].details["agreed_before"] == ["api-key:everything"]
     assert entries[0].details["note"] == "seen"

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stillwatch.blast import Admitted, BlastRadius
+from stillwatch.grounds import Grounds
 from stillwatch.policy import verdict_id
 from stillwatch.settings import PolicyLimits
 from stillwatch.verdict import Verdict
@@ -81,6 +82,14 @@ def test_partly_the_surest_go_ahead_and_the_rest_waits_under_an_id_of_its_own() 
     assert (done.held, done.verdict) == (None, a_verdict("a/0001", "a/0003"))
     assert waits.held is not None
     assert waits.verdict == a_verdict("a/0000", "a/0002")
+
+
+def test_each_part_keeps_the_confidences_of_its_own_members() -> None:
+    blast = BlastRadius(PolicyLimits(max_accounts_per_minute=1, beyond="partly"))
+    verdict = replace(a_verdict(*accounts(3)), grounds=Grounds(confidences=(0.99, 0.999, 0.995), requests=(10, 11, 12)))
+    done, waits = blast.admit(verdict, ["a/0001", "a/0002", "a/0000"], 1_000, NOBODYS, 0.0)
+    assert done.verdict.grounds == Grounds(confidences=(0.999,), requests=(11,))
+    assert waits.verdict.grounds == Grounds(confidences=(0.99, 0.995), requests=(10, 12))
 
 
 def test_of_all_active_accounts_no_more_than_a_share_is_acted_on_at_any_time() -> None:
