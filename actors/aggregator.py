@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
 
+from actors.caution import Caution, CautionPorts
 from actors.leadership import Leadership
 from actors.shown import Shown
 from actors.snapshots import Snapshots
@@ -34,22 +35,25 @@ from stillwatch.gate import TickGate
 from stillwatch.indicators import ExchangeKeys, Imported, Indicator, Refused, current, read, verified
 from stillwatch.names import SPAN_EVALUATE, SPAN_REVOKE
 from stillwatch.ownership import holder
-from stillwatch.policy import revocation_of
+from stillwatch.policy import held, revocations_of
 from stillwatch.ports import (
     AggregatorStatus,
     AuditEntry,
     AuditLog,
     Clock,
+    Control,
     Folded,
     IndicatorStore,
     Leases,
     Mark,
+    NeverActStore,
     Part,
     RevocationStore,
     SnapshotCounts,
     VerdictLog,
     WriteFence,
 )
+from stillwatch.revocation import Hold, Revocation
 from stillwatch.settings import Policy, Settings
 from stillwatch.snapshots import Header
 from stillwatch.summary import decode_report
@@ -71,6 +75,8 @@ class AggregatorPorts:
     indicators: IndicatorStore
     clock: Clock
     tracer: Tracer
+    never_act: NeverActStore
+    control: Control
     leases: Leases | None = None  # none: nobody else can act
     fence: WriteFence | None = None
     snapshots: Snapshots | None = None
@@ -86,7 +92,7 @@ class Aggregator:
         self._leads = Leadership(holder("aggregator", cluster), ttl_s, ports.leases, ports.fence, ports.clock)
         self._news = asyncio.Event()
         self._alone = asyncio.Lock()  # who has the core for himself
-        self._actions = self._suppressed = self._lives = 0
+        self._actions = self._lives = 0
         self._reconcile_at_s = self._save_at_s = 0.0
         self._task: asyncio.Task[None] | None = None
         self._begin()
@@ -96,6 +102,9 @@ class Aggregator:
         settings = self._settings
         self._core = AggregatorCore(settings.detection, self._keys)
         self._decider = Decider(self._policy, settings.config_sha256(self._policy))
+        ports = self._ports
+        caution = CautionPorts(ports.revocations, ports.never_act, ports.control, ports.audit, ports.clock)
+        self._caution = Caution(self._policy, self._decider, caution)
         tick_nano = nano_of(settings.detection.evaluation_tick_s)
         self._gate = TickGate(settings.partitions, tick_nano, settings.ingest.tick_patience_s)
         self._recalled = False
@@ -162,10 +171,10 @@ class Aggregator:
                 else:
                     for campaign in campaigns:
                         self._core.recall(campaign)
-                    for revocation in await self._ports.revocations.list():
-                        self._decider.remember(revocation)
                     # What was published is not gone through once more: it would be told as it was then.
                     self._gate.resume_after(max((campaign.updated_at_unix_nano for campaign in campaigns), default=0))
+                # What a snapshot remembers is decided again where it was; what waits is known from the store alone.
+                await self._caution.recall(_nothing if restored else self._decider.remember)
                 for imported in await self._ports.indicators.list():
                     self._core.exchange.shelf.recall(imported)
                 self._shown = Shown.of(self._core.campaigns())
@@ -228,6 +237,7 @@ class Aggregator:
         if now_s >= self._reconcile_at_s:
             self._reconcile_at_s = now_s + _RECONCILE_EVERY_S
             await self._ports.revocations.reconcile()
+            await self._caution.look()
 
     # -- shards call -------------------------------------------------------------------------------------------------
 
@@ -253,6 +263,7 @@ class Aggregator:
     async def _evaluate(self, tick_unix_nano: int) -> None:
         alerts: dict[str, AccountScore] = {}
         traceparents: dict[str, None] = {}
+        incomplete = self._gate.incomplete
         for part in self._gate.open(tick_unix_nano):
             report = decode_report(part)
             self._core.fold(report.summaries)
@@ -267,10 +278,13 @@ class Aggregator:
             self._shown = Shown.of(self._core.campaigns())
             span.set_attribute("stillwatch.accounts", len(self._core.table))
             span.set_attribute("stillwatch.campaigns.changed", len(changed))
+            await self._until_done(self._caution.read_never_act)
+            self._caution.judge(tick_unix_nano, self._gate.behind, incomplete=self._gate.incomplete > incomplete)
             for campaign in changed:
                 await self._tell(campaign, traceparent_of(span), tick_unix_nano)
             for _, score in sorted(alerts.items()):
                 await self._act_on_score(score, tick_unix_nano)
+            await self._until_done(partial(self._caution.release, self._core.campaign))
         self._take_unseen(tick_unix_nano)
         self._shown = Shown.of(self._core.campaigns())
         self._evaluated_unix_nano = tick_unix_nano
@@ -297,27 +311,27 @@ class Aggregator:
 
     async def _tell(self, campaign: Campaign, traceparent: str | None, now_unix_nano: int) -> None:
         await self._until_done(partial(self._ports.verdicts.publish_campaign, campaign, traceparent))
+        confidence = {member.account: member.confidence for member in campaign.members}
         for verdict in self._decider.on_campaign(campaign, self._core.table, now_unix_nano):
-            await self._carry_out(verdict)
+            await self._carry_out(verdict, confidence)
             self._decider.taken(verdict)
             self._core.acted(campaign.id, verdict.action)
 
     async def _act_on_score(self, score: AccountScore, now_unix_nano: int) -> None:
-        verdict = self._decider.on_score(score, now_unix_nano)
+        summary = self._core.table.summary_of(score.account)
+        organisation = None if summary is None else summary.organisation
+        verdict = self._decider.on_score(score, now_unix_nano, organisation)
         if verdict is not None:
-            await self._carry_out(verdict)
+            await self._carry_out(verdict, {score.account: score.score or 0.0})
             self._decider.taken(verdict)
 
-    async def _carry_out(self, verdict: Verdict) -> None:
-        """Publish, limit, enforce, audit: in this order, so that nothing is enforced that was not announced."""
-        now_s = self._ports.clock.monotonic_s()
-        verdict, limit = self._decider.limited(verdict, len(self._core.table), now_s)
-        if limit is not None:
-            self._suppressed += len(verdict.members)
-            log.error("blast radius: %s held back (%s); review it and revoke by hand", verdict.id, limit)
-        await self._until_done(partial(self._announce, verdict))  # the limit counted it once
+    async def _carry_out(self, verdict: Verdict, confidence: Mapping[str, float]) -> None:
+        """Limit, publish, enforce, audit: in this order, so that nothing is enforced that was not announced."""
+        for admitted in self._decider.limited(verdict, self._core.table, confidence):
+            hold = self._caution.hold(admitted, self._policy.mode)
+            await self._until_done(partial(self._announce, admitted.verdict, hold))  # the limit counted it once
 
-    async def _announce(self, verdict: Verdict) -> None:
+    async def _announce(self, verdict: Verdict, hold: Hold | None) -> None:
         clock = self._ports.clock
         with self._ports.tracer.start_as_current_span(SPAN_REVOKE, kind=SpanKind.PRODUCER) as span:
             span.set_attribute("messaging.system", "nats")
@@ -329,22 +343,27 @@ class Aggregator:
             span.set_attribute("stillwatch.mode", verdict.mode)
             span.set_attribute("stillwatch.accounts", len(verdict.members))
             traceparent = traceparent_of(span)
-            await self._ports.verdicts.publish_verdict(verdict, traceparent)
+            said = verdict if hold is None else held(verdict, hold.because)
+            await self._ports.verdicts.publish_verdict(said, traceparent)
             now_s = clock.unix_nano() // 1_000_000_000
-            revocation = revocation_of(verdict, verdict.mode, now_s, traceparent)
-            if revocation is None:
-                return
-            stored = await self._ports.revocations.put(revocation)
-            self._actions += len(stored.accounts)
-            await self._ports.audit.append(
-                AuditEntry(
-                    actor=revocation.actor,
-                    action=f"revocation.{stored.state(now_s)}",
-                    target=f"{stored.target_kind}:{stored.target}",
-                    at_unix_nano=clock.unix_nano(),
-                    details={"revocation": stored.id, "verdict": verdict.id, "accounts": len(stored.accounts)},
+            for revocation in revocations_of(verdict, verdict.mode, now_s, traceparent, hold):
+                stored = await self._ports.revocations.put(revocation)
+                self._caution.noted(stored)
+                self._actions += 0 if hold is not None else len(stored.accounts)
+                details: dict[str, object] = {
+                    "revocation": stored.id, "verdict": verdict.id, "accounts": len(stored.accounts),
+                }  # fmt: skip
+                if hold is not None:
+                    details["because"] = hold.because
+                await self._ports.audit.append(
+                    AuditEntry(
+                        actor=revocation.actor,
+                        action=f"revocation.{stored.state(now_s)}",
+                        target=f"{stored.target_kind}:{stored.target}",
+                        at_unix_nano=clock.unix_nano(),
+                        details=details,
+                    )
                 )
-            )
 
     # -- indicators of other platforms -------------------------------------------------------------------------------
 
@@ -410,10 +429,19 @@ class Aggregator:
     async def status(self) -> AggregatorStatus:
         return AggregatorStatus(
             accounts=len(self._core.table), campaigns=len(self._shown.campaigns), groups_tested=self._core.tests,
-            evaluations=self._core.evaluations, actions=self._actions, suppressed_actions=self._suppressed,
+            evaluations=self._core.evaluations, actions=self._actions + self._caution.released,
+            suppressed_actions=self._caution.held_back.total(),
             pid=os.getpid(), evaluated_unix_nano=self._evaluated_unix_nano, partitions_behind=self._gate.behind,
             incomplete_evaluations=self._gate.incomplete,
             groups_waiting=self._core.waiting, evicted_accounts=self._core.table.evicted,
             dropped_calls=self._core.dropped_calls, fenced_reports=self._gate.fenced, leads=self._leads.holds,
             snapshots=self._ports.snapshots.counts if self._ports.snapshots is not None else SnapshotCounts(),
+            held_back=dict(sorted(self._caution.held_back.items())), stale=self._caution.stale,
+            waiting=self._caution.waiting, never_act=sum(one.holds(self._now_s()) for one in self._caution.protected),
+            never_act_ends_soon=tuple(one.id for one in self._caution.protected if one.ends_soon(self._now_s())),
+            never_act_ended=self._caution.ended,
         )  # fmt: skip
+
+
+def _nothing(_: Revocation) -> None:
+    """The decider knows it from its snapshot."""

@@ -2,7 +2,7 @@
 
 import { ask, forget, keep, key, Problem, takeKeyFromAddress } from './api.js';
 import { h, show } from './dom.js';
-import { act, closeDialog, kill, submitDialog, undo } from './dialogs.js';
+import { act, agree, closeDialog, kill, reject, submitDialog, undo } from './dialogs.js';
 import * as views from './views.js';
 import { explanation } from './explanation.js';
 import { clock, plural, span } from './words.js';
@@ -31,7 +31,11 @@ const FEEDS = {
     const open = [...document.querySelectorAll('details[data-campaign][open]')];
     await Promise.all(open.map((node) => loadDetail(node.dataset.campaign)));
   },
-  revocations: async () => { known.revocations = (await ask('v1/revocations?limit=200')).revocations; },
+  revocations: async () => {
+    const [newest, waiting] = await Promise.all([ask('v1/revocations?limit=200'), ask('v1/approvals?limit=100')]);
+    const listed = new Set(newest.revocations.map((item) => item.id));
+    known.revocations = [...newest.revocations, ...waiting.revocations.filter((item) => !listed.has(item.id))];
+  },
   account: async () => {
     const shown = known.account?.account;
     if (!shown) return;
@@ -99,8 +103,8 @@ function drawRoom({ status, campaigns, revocations }) {
   show($('shards'), status ? views.shards(status) : []);
 }
 
-const ORDER = ['active', 'shadow', 'dry_run', 'expired', 'undone'];
-const ENDED = new Set(['expired', 'undone']);
+const ORDER = ['waiting', 'active', 'shadow', 'dry_run', 'expired', 'undone', 'rejected', 'lapsed'];
+const ENDED = new Set(['expired', 'undone', 'rejected', 'lapsed']);
 
 function list(items, name, none, view) {
   if (!items) return h('p', { class: 'empty' }, problems.get(name) ?? 'Asking…');
@@ -176,6 +180,8 @@ const DO = {
   lookup: ({ account }) => { $('lookup').value = account; look(account); $('lookup').scrollIntoView({ block: 'nearest' }); },
   switch: ({ on }) => kill(on === 'yes', refresh),
   undo: (data) => undo(data, refresh),
+  agree: (data) => agree(data, refresh),
+  reject: (data) => reject(data, refresh),
   act: (data) => act(data, refresh),
   why: ({ verdict }) => explain(verdict),
   unwhy: () => { known.why = null; history.replaceState(null, '', location.pathname); draw(); },

@@ -62,6 +62,29 @@ export function undo({ id, target, kind, count }, then) {
   });
 }
 
+export function agree({ id, target, kind, count, action }, then) {
+  const who = kind === 'campaign' ? `${plural(Number(count), 'account')} of campaign ${target}` : `${kind} ${target}`;
+  open({
+    title: `Agree to ${id}?`,
+    text: `In the name of your key's owner. When enough people have agreed, "${action}" holds for ${who} at every gateway within a second.`,
+    fields: [h('label', {}, 'Note, for the audit log', h('input', { name: 'note', maxlength: 1000, autocomplete: 'off' }))],
+    go: 'Agree',
+    danger: true,
+    send: ({ note }) => ask(`v1/approvals/${encodeURIComponent(id)}`, { method: 'POST', body: { note } }),
+    then,
+  });
+}
+
+export function reject({ id }, then) {
+  open({
+    title: `Reject ${id}?`,
+    text: 'It never acts. The record stays, and the policy does not ask for the same again.',
+    go: 'Reject',
+    send: () => ask(`v1/approvals/${encodeURIComponent(id)}`, { method: 'DELETE' }),
+    then,
+  });
+}
+
 const ACTIONS = [
   ['throttle', 'Throttle: told to slow down (429)'], ['challenge', 'Challenge: must verify (403)'],
   ['suspend', 'Suspend: refused, meant to come back (403)'], ['revoke', 'Revoke: refused (403)'], ['observe', 'Observe: allowed, marked for the gateway'],

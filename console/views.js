@@ -9,7 +9,7 @@ const account = (token) => h('button', { type: 'button', class: 'link', 'data-do
 
 export function banner(status, campaigns, failing) {
   const [tone, sentence] = headline(status, campaigns, failing);
-  const lines = [...status.not_ready, ...status.problems, ...failing];
+  const lines = [...status.not_ready, ...status.problems, ...failing, ...(status.aggregator?.stale ?? []).map((why) => `Automatic actions wait. ${why}`)];
   return h('div', { class: `banner ${tone}` }, h('strong', {}, sentence), lines.length > 0 && h('ul', {}, lines.map((line) => h('li', {}, line))));
 }
 
@@ -18,6 +18,8 @@ function headline(status, campaigns, failing) {
   if (!status.ready) return ['bad', 'Not ready: some traffic is not being scored.'];
   if (status.enforcement === 'off') return ['warn', 'Enforcement is off: every gateway allows everything.'];
   if (status.problems.length || failing.length) return ['warn', 'A part of Stillwatch does not answer.'];
+  if (status.aggregator?.stale.length) return ['warn', 'What is known is stale: automatic actions wait until it is fresh, or for people.'];
+  if (status.aggregator?.waiting) return ['warn', `${plural(status.aggregator.waiting, 'action waits', 'actions wait')} for people: see Revocations.`];
   const acted = status.revocations_active;
   const held = acted ? `${plural(acted, 'account or organisation is', 'accounts or organisations are')} acted on` : 'nobody is acted on';
   if (!campaigns) return ['', 'Ready. Asking for campaigns…'];
@@ -160,18 +162,25 @@ export function revocation(found, nowMs) {
   const left = (Date.parse(found.expires) - nowMs) / 1000;
   const whole_s = (Date.parse(found.expires) - Date.parse(found.created)) / 1000;
   const live = found.state === 'active' || found.state === 'shadow' || found.state === 'dry_run';
+  const waits = found.state === 'waiting';
+  const about = { 'data-id': found.id, 'data-target': found.target, 'data-count': found.account_count, 'data-kind': found.target_kind, 'data-action': found.action };
   const target = found.target_kind === 'account' ? account(found.target) : h('span', { class: 'id' }, found.target);
-  return h('article', { class: `card revocation${live ? '' : ' over'}`, 'data-key': found.id },
+  return h('article', { class: `card revocation${live || waits ? '' : ' over'}`, 'data-key': found.id },
     h('div', { class: 'top' }, badge(found.action, ACTION[found.action]), found.state !== 'active' && badge(found.state, found.state.replace('_', ' ')),
       h('span', {}, found.target_kind === 'account' ? '' : `${found.target_kind} `, target),
       found.target_kind === 'campaign' && h('span', { class: 'quiet' }, plural(found.account_count, 'account')), h('span', { class: 'push' }),
-      live && h('button', { type: 'button', class: 'small', 'data-do': 'undo', 'data-id': found.id, 'data-target': found.target, 'data-count': found.account_count, 'data-kind': found.target_kind }, 'Undo…')),
+      live && h('button', { type: 'button', class: 'small', 'data-do': 'undo', ...about }, 'Undo…'),
+      waits && h('button', { type: 'button', class: 'small', 'data-do': 'agree', ...about }, 'Agree…'),
+      waits && h('button', { type: 'button', class: 'small', 'data-do': 'reject', ...about }, 'Reject…')),
     h('p', { class: 'reason' }, found.reason),
-    h('p', { class: 'quiet' }, `${found.actor} · ${utc(found.created)} · `, live ? h('strong', {}, `${span(left)} left`) : ended(found), ' · ', h('span', { class: 'id whole' }, found.id), found.verdict && [' ', why(found.verdict)]),
+    waits && h('p', { class: 'note' }, `Waits: ${found.hold.because}. ${plural(found.hold.missing, 'person', 'people')} more must agree before ${utc(found.hold.decide_before)}`,
+      found.hold.approvals.length > 0 && `; agreed: ${found.hold.approvals.join(', ')}`, found.hold.releases_itself && '; it acts by itself once the state is fresh'),
+    found.spared.length > 0 && h('p', { class: 'quiet' }, `Spared, on the never-act list: ${found.spared.join(', ')}`),
+    h('p', { class: 'quiet' }, `${found.actor} · ${utc(found.created)} · `, live ? h('strong', {}, `${span(left)} left`) : waits ? 'waits' : ended(found), ' · ', h('span', { class: 'id whole' }, found.id), found.verdict && [' ', why(found.verdict)]),
     live && h('progress', { max: whole_s, value: Math.max(0, left), 'aria-label': 'time left' }));
 }
 
-const ended = (found) => (found.state === 'undone' ? `undone by ${found.undone_by} ${utc(found.undone)}` : `expired ${utc(found.expires)}`);
+const ended = (found) => (found.state === 'lapsed' ? 'nobody agreed in time' : found.state === 'rejected' ? `rejected by ${found.undone_by} ${utc(found.undone)}` : found.state === 'undone' ? `undone by ${found.undone_by} ${utc(found.undone)}` : `expired ${utc(found.expires)}`);
 
 export function accountCard(found, nowMs) {
   const { state } = found;

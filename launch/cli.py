@@ -24,12 +24,13 @@ _COMMANDS: Final = {
     "simulate": "commands_data", "replay": "commands_data",
     "backtest": "commands_backtest",
     "score": "commands_operate", "explain": "commands_operate", "doctor": "commands_doctor",
-    "revoke": "commands_operate", "undo": "commands_operate", "enforcement": "commands_operate",
+    "revoke": "commands_operate", "undo": "commands_safety", "enforcement": "commands_operate",
 }  # fmt: skip
 _GROUPS: Final = {
     "streams": "commands_run", "config": "commands_run", "keys": "commands_keys",
     "campaigns": "commands_operate", "indicators": "commands_indicators",
     "audit": "commands_audit",
+    "approvals": "commands_safety", "never-act": "commands_safety",
 }  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
             app.command(name)(getattr(import_module(f"launch.{module}"), name))
     for name, module in _GROUPS.items():
         if not known or name == asked:
-            app.add_typer(getattr(import_module(f"launch.{module}"), name), name=name)
+            app.add_typer(getattr(import_module(f"launch.{module}"), name.replace("-", "_")), name=name)
     return app
 
 

@@ -77,7 +77,9 @@ def cluster(settings: Settings) -> Iterator[Running]:
 def http_application(settings: Settings, keys: KeyRing) -> Application:
     policy = load_policy(settings.policy_file)
     check_oidc(settings.serve.oidc)
-    about = About(settings.deployment, settings.partitions, policy.mode, policy.version)
+    about = About(
+        settings.deployment, settings.partitions, policy.mode, policy.version, policy.approval, policy.never_act
+    )
     # Replicas read the file again by themselves: a key that is taken away needs no restart.
     reread = functools.partial(read_keys, settings) if settings.serve.api_keys_file is not None else None
     return deployment.bind_app(functools.partial(make_serve_ports, settings), settings.serve, keys, about, reread)

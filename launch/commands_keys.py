@@ -29,6 +29,7 @@ def mint_key(
     name: str,
     scope: Annotated[list[str], typer.Option(help=f"Repeat it; one of {', '.join(SCOPES)}.")],
     note: str = "",
+    owner: Annotated[str, typer.Option(help="The person; two keys of one owner are one for approvals.")] = "",
     days: Annotated[int | None, typer.Option(help="Ends after so many days.", min=1)] = None,
 ) -> None:
     """A new API key: the key once, and the entry for the keys file, which holds only its hash."""
@@ -36,7 +37,7 @@ def mint_key(
     if len(scopes) != len(set(scope)):
         raise SettingsError("scope", f"unknown among {', '.join(scope)}", f"Use {', '.join(SCOPES)}")
     expires = None if days is None else datetime.fromtimestamp(int(_now_unix_s()) + days * 24 * _HOUR_S, UTC)
-    key, entry = mint(name, scopes, note, expires)
+    key, entry = mint(name, scopes, note, expires, owner)
     print(f"key (shown once): {key}\nentry for the keys file:\n{entry}", end="")
 
 

@@ -1,4 +1,4 @@
-"""Commands over the API: score, explain, campaigns, revoke, undo, enforcement. Indicators have a file of their own."""
+"""Commands over the API: score, explain, campaigns, revoke, enforcement. What undoes and protects: ``commands_safety``."""
 
 from __future__ import annotations
 
@@ -187,20 +187,16 @@ def revoke(
     if as_json:
         _print_json(answer)
         return
-    print(f"{answer['id']}: {answer['action']} of {target}, {answer['state']}. Undo: stillwatch undo {answer['id']}")
-
-
-def undo(
-    revocation: Annotated[str, typer.Argument(help="The id of a revocation (r-…).")],
-    as_json: AsJson = False,
-    data_dir: DataDir = _DIR,
-) -> None:
-    """Lift a revocation. Gateways let its accounts pass within milliseconds."""
-    answer = Api(find(data_dir)).call("DELETE", f"/v1/revocations/{revocation}")
-    if as_json:
-        _print_json(answer)
+    if answer["state"] == "waiting":
+        hold = answer["hold"]
+        print(
+            f"{answer['id']}: {answer['action']} of {target} waits: {hold['because']}. {hold['missing']} more must agree:"
+        )
+        print(f"  stillwatch approvals approve {answer['id']}      before {hold['decide_before']}")
         return
-    print(f"{revocation}: {answer['state']}")
+    print(f"{answer['id']}: {answer['action']} of {target}, {answer['state']}. Undo: stillwatch undo {answer['id']}")
+    if answer["spared"]:
+        print(f"on the never-act list, so spared: {', '.join(answer['spared'])}")
 
 
 def enforcement(

@@ -71,7 +71,7 @@ async def make_aggregator(
     hub = jetstream_hub(client, settings, clock)
     tracer = make_tracer(settings.telemetry, "stillwatch-aggregator")
     ports = AggregatorPorts(
-        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer, hub.leases, hub.fence,
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer, hub.never_act, hub.control, hub.leases, hub.fence,
         await _snapshots(client, hub, settings, snapshot_key, clock),
     )  # fmt: skip
     return Aggregator(settings, policy, ports, exchange_keys, cluster)
@@ -126,6 +126,7 @@ async def make_serve_ports(settings: Settings) -> ServePorts:
         verdicts=hub.verdicts,
         audit=hub.audit,
         control=hub.control,
+        never_act=hub.never_act,
         enforcer=InRam(enforcer),
         close=shut_down,
     )

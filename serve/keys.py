@@ -27,6 +27,8 @@ Scope = Literal[
     "campaigns:read",
     "revocations:write",
     "labels:write",
+    "approvals:write",
+    "never-act:write",
     "control:write",
     "indicators:write",
     "metrics:read",
@@ -46,11 +48,17 @@ MAX_SECRETS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what they may. ``actor`` is how the audit log names them."""
+    """Who asks, and what they may. ``actor`` is how the audit log names them; ``owner`` the person behind it, if it is known."""
 
     id: str
     scopes: frozenset[Scope]
     actor: str
+    owner: str = ""
+
+    @property
+    def person(self) -> str:
+        """Who agrees when this caller does: all keys of one owner are one person."""
+        return self.owner or self.actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +81,11 @@ class ApiKey:
     scopes: frozenset[Scope]
     note: str = ""
     expires_unix_s: int | None = None
+    owner: str = ""
 
     @property
     def caller(self) -> Caller:
-        return Caller(self.id, self.scopes, f"api-key:{self.id}")
+        return Caller(self.id, self.scopes, f"api-key:{self.id}", self.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,7 @@ class KeyEntry(BaseModel):
     scopes: Annotated[list[Scope], Field(min_length=1)]
     note: Annotated[str, Field(max_length=200)] = ""
     expires: datetime | date | None = None
+    owner: Annotated[str, Field(max_length=128)] = ""
 
     @model_validator(mode="after")
     def _one_way_of_saying_it(self) -> KeyEntry:
@@ -161,7 +171,7 @@ def parse_key_ring(text: str) -> KeyRing:
         ApiKey(
             entry.id,
             tuple(Secret(bytes.fromhex(one.sha256), unix_s(one.expires)) for one in entry.all_secrets()),
-            frozenset(entry.scopes), entry.note, unix_s(entry.expires),
+            frozenset(entry.scopes), entry.note, unix_s(entry.expires), entry.owner,
         )
         for entry in parse_key_file(text).keys
     )  # fmt: skip
@@ -194,7 +204,9 @@ def new_secret(id: str) -> tuple[str, str]:
     return f"{PREFIX}_{id}_{secret}", hashlib.sha256(secret.encode()).hexdigest()
 
 
-def mint(id: str, scopes: Sequence[Scope], note: str = "", expires: datetime | date | None = None) -> tuple[str, str]:
+def mint(
+    id: str, scopes: Sequence[Scope], note: str = "", expires: datetime | date | None = None, owner: str = ""
+) -> tuple[str, str]:
     """A new key and its entry for the file, as YAML. The key is nowhere else: show it once.
 
     >>> key, entry = mint("ops", ["campaigns:read"])
@@ -202,7 +214,7 @@ def mint(id: str, scopes: Sequence[Scope], note: str = "", expires: datetime | d
     'ops'
     """
     key, sha256 = new_secret(id)
-    entry = KeyEntry(id=id, sha256=sha256, scopes=list(scopes), note=note, expires=expires)
+    entry = KeyEntry(id=id, sha256=sha256, scopes=list(scopes), note=note, expires=expires, owner=owner)
     text = yaml.safe_dump([entry.model_dump(exclude_defaults=True)], sort_keys=False, default_flow_style=None)
     return key, text
 

@@ -21,7 +21,7 @@ from serve.board import Board, State
 from serve.key_watch import KeyWatch
 from serve.ports import Enforcer
 from stillwatch.names import Counter, Gauge
-from stillwatch.ports import PartitionStatus
+from stillwatch.ports import AggregatorStatus, PartitionStatus
 
 CONTENT_TYPE: Final = prometheus_client.CONTENT_TYPE_LATEST
 
@@ -143,10 +143,7 @@ class _Cluster(Collector):
                 state.aggregator.dropped_calls,
             )  # fmt: skip
             yield _total("stillwatch_verdicts_total", "Verdicts that led to an action", state.aggregator.actions)
-            yield _total(
-                "stillwatch_suppressed_actions_total", "Actions that a blast-radius limit turned into shadow",
-                state.aggregator.suppressed_actions,
-            )  # fmt: skip
+            yield from _of_safety(state.aggregator)
 
     def _of_snapshots(self, state: State) -> Iterator[Metric]:
         counts = {shard.shard: shard.snapshots for shard in state.shards or ()}
@@ -198,6 +195,24 @@ class _Cluster(Collector):
             for number, partition in partitions:
                 family.add_metric([str(number)], getattr(partition, attribute))
             yield family
+
+
+def _of_safety(found: AggregatorStatus) -> Iterator[Metric]:
+    held = CounterMetricFamily(
+        _name("stillwatch_suppressed_actions_total"), "Accounts that automatic actions were held back from",
+        labels=["because"],
+    )  # fmt: skip
+    for because, accounts in sorted(found.held_back.items()):
+        held.add_metric([because], accounts)
+    yield held
+    yield _gauge("stillwatch_state_stale", "1 while automatic actions wait for fresh state", bool(found.stale))
+    yield _gauge("stillwatch_approvals_waiting", "Revocations that wait for people or fresh state", found.waiting)
+    yield _gauge("stillwatch_never_act_entries", "Entries of the never-act list that hold", found.never_act)
+    yield _gauge(
+        "stillwatch_never_act_ending", "Entries of the never-act list that end within three days",
+        len(found.never_act_ends_soon),
+    )  # fmt: skip
+    yield _total("stillwatch_never_act_ended_total", "Entries of the never-act list that ended", found.never_act_ended)
 
 
 def _name(name: Counter | Gauge) -> str:

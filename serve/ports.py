@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from stillwatch.ports import (
     AuditLog,
@@ -15,11 +15,13 @@ from stillwatch.ports import (
     Clock,
     Control,
     EventPublisher,
+    NeverActStore,
     RevocationStore,
     Shards,
     VerdictLog,
 )
 from stillwatch.revocation import Enforcement
+from stillwatch.settings import ApprovalRules
 from stillwatch.verdict import Mode
 
 
@@ -52,12 +54,16 @@ class ServePorts:
     verdicts: VerdictLog
     audit: AuditLog
     control: Control
+    never_act: NeverActStore
     enforcer: Enforcer
     close: Callable[[], Awaitable[None]]
 
 
 Connect = Callable[[], Awaitable[ServePorts]]
 """Makes the ports inside the event loop that will use them. Picklable, so that it can travel to a replica."""
+
+
+_BY_DEFAULT: Final = ApprovalRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +74,5 @@ class About:
     partitions: int
     mode: Mode
     policy_version: str
+    approval: ApprovalRules = _BY_DEFAULT
+    never_act: tuple[str, ...] = ()  # accounts that the policy file names

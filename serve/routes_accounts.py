@@ -40,7 +40,7 @@ async def get_account(
     view, campaign, revocations, verdicts = await asyncio.gather(
         answer("the owning shard", ports.shards.account(account), gaps),
         answer("the campaigns", ports.campaigns.campaign_of(account), gaps),
-        answer("the revocations", ports.revocations.list(RECENT_REVOCATIONS), gaps),
+        answer("the revocations", ports.revocations.list(RECENT_REVOCATIONS, state="active"), gaps),
         answer("the verdicts", ports.verdicts.verdicts(account, HISTORY), gaps),
     )
     if len(gaps) == _PARTS:

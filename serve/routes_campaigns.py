@@ -15,6 +15,7 @@ from serve.problems import ProblemError
 from serve.schemas_in import LabelIn
 from serve.schemas_out import CampaignOut, CampaignsOut, CampaignSummary, LabelsOut
 from stillwatch.ports import AuditEntry, Label
+from stillwatch.verdict import Member
 
 router = APIRouter(tags=["campaigns"])
 
@@ -63,7 +64,7 @@ async def post_labels(request: Request, ctx: Ctx, key: WritesLabels) -> LabelsOu
         accounts = [wanted.account]
     else:
         assert wanted.campaign is not None
-        accounts = await members_of(ctx, wanted.campaign, wanted.min_confidence)
+        accounts = [member.account for member in await members_of(ctx, wanted.campaign, wanted.min_confidence)]
     now = ctx.ports.clock.unix_nano()
     details = {"kind": wanted.kind, "note": wanted.note, "accounts": len(accounts)}
     target = wanted.account or f"campaign {wanted.campaign}"
@@ -77,10 +78,10 @@ async def post_labels(request: Request, ctx: Ctx, key: WritesLabels) -> LabelsOu
     return LabelsOut(kind=wanted.kind, account_count=len(accounts), accounts=accounts)
 
 
-async def members_of(ctx: Context, campaign: str, min_confidence: float) -> list[str]:
-    """The accounts that an action on a campaign covers: members sure enough. Never an empty list."""
+async def members_of(ctx: Context, campaign: str, min_confidence: float) -> list[Member]:
+    """Those that an action on a campaign covers: members sure enough. Never an empty list."""
     found = await ctx.ports.campaigns.campaign(campaign)
-    sure = [member.account for member in found.members if member.confidence >= min_confidence]
+    sure = [member for member in found.members if member.confidence >= min_confidence]
     if not sure:
         surest = max((member.confidence for member in found.members), default=0.0)
         raise ProblemError(

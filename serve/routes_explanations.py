@@ -9,13 +9,13 @@ from fastapi import APIRouter, Path, Query
 
 from serve.auth import ReadsCampaigns
 from serve.board import answer
-from serve.context import Context, Ctx
+from serve.context import Ctx
 from serve.openapi import problems
 from serve.problems import ProblemError
 from serve.schemas_explanations import ExplanationOut
 from stillwatch.errors import NotFound
 from stillwatch.explanation import explain
-from stillwatch.revocation import MAX_TTL_S, Revocation, revocation_id
+from stillwatch.revocation import MAX_TTL_S
 
 router = APIRouter(tags=["campaigns"])
 
@@ -49,17 +49,10 @@ async def get_explanation(
         ) from None
     gaps: list[str] = []
     own, recent, audit = await asyncio.gather(
-        answer("the verdict's revocation", _own(ctx, verdict), gaps),
+        answer("the verdict's revocations", ctx.ports.revocations.list(verdict=verdict), gaps),
         answer("the revocations", ctx.ports.revocations.list(RECENT_REVOCATIONS), gaps),
         answer("the audit", ctx.ports.audit.newest(RECENT_AUDIT), gaps),
     )
     known = {one.id: one for one in [*(own or ()), *(recent or ())]}
     now_unix_s = ctx.now_unix_s()
     return ExplanationOut.of(explain(found, list(known.values()), audit or (), now_unix_s), accounts, now_unix_s, gaps)
-
-
-async def _own(ctx: Context, verdict: str) -> list[Revocation]:
-    try:
-        return [await ctx.ports.revocations.get(revocation_id("verdict", verdict))]
-    except NotFound:
-        return []

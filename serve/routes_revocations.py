@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from serve.auth import ReadsCampaigns, WritesRevocations
+from serve.board import answer
 from serve.bodies import read_model
 from serve.context import Context, Ctx, traceparent
 from serve.keys import Caller
@@ -21,10 +22,13 @@ from serve.openapi import body, problems
 from serve.routes_campaigns import members_of
 from serve.schemas_in import RevocationIn
 from serve.schemas_out import LISTED_ACCOUNTS, RevocationOut, RevocationsOut
-from stillwatch.errors import NotFound, Unavailable
+from serve.schemas_safety import UndoIn, UndoOut
+from stillwatch.errors import Conflict, NotFound, Unavailable
+from stillwatch.never_act import NeverAct
 from stillwatch.ports import AuditEntry
-from stillwatch.revocation import Revocation, revocation_id
+from stillwatch.revocation import Hold, Revocation, revocation_id
 from stillwatch.revocation import State as RevocationState
+from stillwatch.verdict import strength
 
 router = APIRouter(tags=["revocations"])
 
@@ -39,6 +43,7 @@ EXAMPLE_CAMPAIGN: Final[dict[str, Any]] = {
 }  # fmt: skip
 # Visible ASCII, as the Idempotency-Key draft has it; hashed before it is stored.
 _IDEMPOTENCY: Final = r"^[!-~]{1,255}$"
+_PLACE: Final = r"^[0-9]{1,12}\.[A-Za-z0-9_-]{1,64}$"  # when it was created, and its id
 
 
 @router.post(
@@ -61,7 +66,8 @@ async def post_revocation(
     ] = None,
 ) -> RevocationOut:
     """Enforced also when the policy is in shadow mode (that is about automatic actions), but not while the kill switch
-    is off. A weaker action never replaces a stronger active one on the same account."""
+    is off. A weaker action never replaces a stronger active one on the same account. A large one is `waiting` until others
+    have agreed (`POST /v1/approvals/{id}`). Who is on the never-act list is left out; 409 when nobody else is left."""
     wanted = await read_model(request, RevocationIn, ctx.settings.max_body_bytes)
     kind, target = wanted.target()
     id = revocation_id("http", secrets.token_hex(16))
@@ -74,20 +80,21 @@ async def post_revocation(
         if found is not None:
             response.status_code = 200
             return _answer(ctx, response, found)
-    accounts = {"account": [target], "organisation": []}.get(kind)
-    if accounts is None:
-        accounts = await members_of(ctx, target, wanted.min_confidence)
+    accounts, spared = await _covered(ctx, wanted)
     now_unix_s = int(ctx.now_unix_s())
     revocation = Revocation(
         id=id, target_kind=kind, target=target, accounts=tuple(accounts), action=wanted.action, reason=wanted.reason,
         mode="enforce", dry_run=wanted.dry_run, created_unix_s=now_unix_s, expires_unix_s=now_unix_s + wanted.ttl_s,
-        actor=key.actor, campaign=wanted.campaign, traceparent=traceparent(request),
+        actor=key.actor, campaign=wanted.campaign, traceparent=traceparent(request), spared=spared,
+        hold=_hold(ctx, wanted, len(accounts), key, now_unix_s),
     )  # fmt: skip
     details = {
         "revocation": id, "action": wanted.action, "reason": wanted.reason, "ttl_s": wanted.ttl_s,
-        "dry_run": wanted.dry_run, "accounts": len(accounts),
+        "dry_run": wanted.dry_run, "accounts": len(accounts), "person": key.person,
     }  # fmt: skip
-    await _audit(ctx, key, "revocation.create", f"{kind} {target}", details)
+    await _audit(
+        ctx, key, "revocation.create" if revocation.hold is None else "revocation.propose", f"{kind} {target}", details
+    )
     return _answer(ctx, response, await ctx.ports.revocations.put(revocation))
 
 
@@ -99,17 +106,23 @@ async def get_revocations(
     account: Annotated[
         str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Only those that name it")
     ] = None,
+    campaign: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.-]{1,128}$")] = None,
+    verdict: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_.-]{1,128}$")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    after: Annotated[str | None, Query(pattern=_PLACE, description="`next` of the page before")] = None,
 ) -> RevocationsOut:
     now_unix_s = ctx.now_unix_s()
-    # A filter looks through more than it returns; the store bounds what it lists.
-    found = await ctx.ports.revocations.list(limit if state is None and account is None else 10_000)
-    wanted = [
-        item
-        for item in found
-        if (state is None or item.state(now_unix_s) == state) and (account is None or account in item.accounts)
-    ]
-    return RevocationsOut(revocations=[RevocationOut.of(item, now_unix_s, LISTED_ACCOUNTS) for item in wanted[:limit]])
+    before = None
+    if after is not None:
+        created, _, id = after.partition(".")
+        before = int(created), id
+    found = await ctx.ports.revocations.list(
+        limit, before=before, state=state, account=account, campaign=campaign, verdict=verdict
+    )
+    more = f"{found[-1].created_unix_s}.{found[-1].id}" if len(found) == limit else None
+    return RevocationsOut(
+        revocations=[RevocationOut.of(item, now_unix_s, LISTED_ACCOUNTS) for item in found], next=more
+    )
 
 
 RevocationId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
@@ -140,6 +153,91 @@ async def delete_revocation(ctx: Ctx, key: WritesRevocations, revocation: Revoca
                 "the audit log", f"{error.problem}. The revocation is undone; only the record is missing"
             ) from None
     return RevocationOut.of(undone, ctx.now_unix_s())
+
+
+@router.post(
+    "/v1/undo",
+    summary="Undo a whole decision: all revocations of a verdict, or of a campaign",
+    responses=problems(400, 401, 403, 404, 413, 415, 422, 503),
+    openapi_extra=body(UndoIn, {"campaign": {"campaign": "c-1a2b", "reason": "a team of a customer"}}),
+)
+async def post_undo(request: Request, ctx: Ctx, key: WritesRevocations) -> UndoOut:
+    """What is in force is lifted, what waits is rejected; repeating it is harmless. The policy does not put back what was
+    lifted of a campaign. When it fails half way, send it again: it goes on where it was."""
+    wanted = await read_model(request, UndoIn, ctx.settings.max_body_bytes)
+    target = f"verdict {wanted.verdict}" if wanted.verdict is not None else f"campaign {wanted.campaign}"
+    undone, before, any_found = list[Revocation](), None, False
+    while True:
+        page = await ctx.ports.revocations.list(1_000, before=before, verdict=wanted.verdict, campaign=wanted.campaign)
+        any_found = any_found or bool(page)
+        for found in page:
+            if found.undone_unix_s is None and found.state(ctx.now_unix_s()) in ("active", "shadow", "waiting"):
+                undone.append(await ctx.ports.revocations.undo(found.id, key.actor))
+        if len(page) < 1_000:
+            break
+        before = page[-1].created_unix_s, page[-1].id
+    if not any_found:
+        raise NotFound("revocation of", target)
+    accounts = {account for one in undone for account in one.accounts}
+    if undone:
+        details = {
+            "revocations": [one.id for one in undone], "verdicts": sorted({one.verdict for one in undone if one.verdict}),
+            "accounts": len(accounts), "reason": wanted.reason, "person": key.person,
+        }  # fmt: skip
+        kind = "verdict" if wanted.verdict is not None else "campaign"
+        try:
+            await _audit(ctx, key, f"{kind}.undo", target, details)
+        except Unavailable as error:
+            raise Unavailable(
+                "the audit log", f"{error.problem}. All of it is undone; only the record is missing"
+            ) from None
+    now_unix_s = ctx.now_unix_s()
+    return UndoOut(
+        undone=[RevocationOut.of(one, now_unix_s, LISTED_ACCOUNTS) for one in undone], account_count=len(accounts)
+    )
+
+
+async def _covered(ctx: Context, wanted: RevocationIn) -> tuple[list[str], tuple[str, ...]]:
+    """The accounts, and those of them that are spared because their organisation is on the never-act list. Accounts on the
+    list themselves are left out by the store, whoever writes."""
+    if wanted.organisation is not None:
+        return [], ()
+    never_act = NeverAct(await ctx.ports.never_act.list(), ctx.now_unix_s())
+    if wanted.account is not None:
+        await _refuse_protected(ctx, wanted.account, never_act)
+        return [wanted.account], ()
+    assert wanted.campaign is not None
+    members = await members_of(ctx, wanted.campaign, wanted.min_confidence)
+    spared = tuple(m.account for m in members if never_act.covers(None, m.organisation) is not None)
+    left = [member.account for member in members if member.account not in set(spared)]
+    if not left:
+        raise Conflict(f"campaign {wanted.campaign}", "all members that are sure enough are on the never-act list")
+    return left, spared
+
+
+async def _refuse_protected(ctx: Context, account: str, never_act: NeverAct) -> None:
+    if not len(never_act):
+        return
+    problems: list[str] = []
+    view = await answer("the shards", ctx.ports.shards.account(account), problems)
+    found = None if view is None else never_act.covers(None, view.organisation)
+    if found is not None:
+        text = f"its organisation is on the never-act list ({found.id}), because: {found.reason}. Ask {found.owner}"
+        raise Conflict(f"account {account}", text)
+
+
+def _hold(ctx: Context, wanted: RevocationIn, accounts: int, key: Caller, now_unix_s: int) -> Hold | None:
+    """Whether others must agree. The proposer is one of them."""
+    rules = ctx.about.approval
+    if wanted.dry_run or strength(wanted.action) == 0 or rules.people < 2:
+        return None
+    if wanted.organisation is not None and rules.organisations:
+        because = "it covers a whole organisation"
+    elif wanted.campaign is not None and accounts > rules.above_accounts:
+        because = f"it covers {accounts} accounts, more than {rules.above_accounts}"
+    else:
+        return None
+    return Hold(because, rules.people, now_unix_s + rules.expires_s, ((key.person, now_unix_s),))
 
 
 async def _stored(ctx: Context, known: str | None) -> Revocation | None:

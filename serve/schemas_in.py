@@ -21,12 +21,12 @@ Confidence = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 DEFAULT_MIN_CONFIDENCE = 0.9
 
 
-def _exactly_one(*names: str) -> dict[str, Any]:
+def exactly_one(*names: str) -> dict[str, Any]:
     """For the schema what a validator checks: one of these keys, as text."""
     return {"oneOf": [{"required": [name], "properties": {name: {"type": "string"}}} for name in names]}
 
 
-class _In(BaseModel):
+class Strict(BaseModel):
     """Strict and closed: a misspelt `dry_run` must not become a real revocation."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -49,10 +49,10 @@ class EventIn(BaseModel):
     )
 
 
-class RevocationIn(_In):
+class RevocationIn(Strict):
     """Exactly one of `account`, `organisation` and `campaign`."""
 
-    model_config = ConfigDict(json_schema_extra=_exactly_one("account", "organisation", "campaign"))
+    model_config = ConfigDict(json_schema_extra=exactly_one("account", "organisation", "campaign"))
     account: AccountToken | None = None
     organisation: OrganisationId | None = None
     campaign: CampaignId | None = None
@@ -81,10 +81,10 @@ class RevocationIn(_In):
         return "campaign", self.campaign
 
 
-class LabelIn(_In):
+class LabelIn(Strict):
     """Exactly one of `account` and `campaign`; a campaign's label goes to its members."""
 
-    model_config = ConfigDict(json_schema_extra=_exactly_one("account", "campaign"))
+    model_config = ConfigDict(json_schema_extra=exactly_one("account", "campaign"))
     account: AccountToken | None = None
     campaign: CampaignId | None = None
     kind: AccountKind = Field(description="`attack`, or the benign kind that it is")
@@ -98,6 +98,6 @@ class LabelIn(_In):
         return self
 
 
-class EnforcementIn(_In):
+class EnforcementIn(Strict):
     enforcement: Literal["on", "off"]
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS, description="Stands in the audit log")] = ""

@@ -17,7 +17,7 @@ from stillwatch.life import History
 from stillwatch.life import State as LifeState
 from stillwatch.ports import AccountView, AggregatorStatus, ShardStatus
 from stillwatch.reach import Reach, reach_of
-from stillwatch.revocation import Enforcement, Revocation, TargetKind
+from stillwatch.revocation import Enforcement, Hold, Revocation, TargetKind
 from stillwatch.revocation import State as RevocationState
 from stillwatch.verdict import (
     AccountKind,
@@ -71,9 +71,31 @@ class ScoreOut(BaseModel):
 # -- revocations ---------------------------------------------------------------------------------------------------
 
 
+class HoldOut(BaseModel):
+    """Why a revocation does not act by itself, and who may let it."""
+
+    because: str
+    people: int = Field(description="How many different people must agree")
+    missing: int = Field(description="How many more")
+    approvals: list[str] = Field(description="Who has agreed, the proposer among them when a person proposed it")
+    decide_before: datetime = Field(description="Then it lapses, and acts on nobody")
+    releases_itself: bool = Field(description="Acts without people once what is known is fresh again")
+    released: datetime | None
+
+    @classmethod
+    def of(cls, hold: Hold) -> HoldOut:
+        return cls(
+            because=hold.because, people=hold.people, missing=hold.missing, approvals=[who for who, _ in hold.approvals],
+            decide_before=moment(hold.decide_before_unix_s), releases_itself=hold.releases_itself,
+            released=None if hold.released_unix_s is None else moment(hold.released_unix_s),
+        )  # fmt: skip
+
+
 class RevocationOut(BaseModel):
     id: str
-    state: RevocationState = Field(description="`active` is enforced; `shadow` and `dry_run` never are")
+    state: RevocationState = Field(
+        description="`active` is enforced; `waiting` needs people; `rejected` and `lapsed` never acted, nor do `shadow`, `dry_run`"
+    )
     target_kind: TargetKind
     target: str
     action: Action
@@ -91,11 +113,13 @@ class RevocationOut(BaseModel):
     policy_version: str | None
     undone: datetime | None
     undone_by: str | None
+    hold: HoldOut | None = Field(description="null: it never had to wait")
+    spared: list[str] = Field(description="Accounts that it would cover, were they not on the never-act list")
 
     @classmethod
     def of(cls, found: Revocation, now_unix_s: float, accounts: int | None = None) -> RevocationOut:
         state = found.state(now_unix_s)
-        left_s = max(0, int(found.expires_unix_s - now_unix_s)) if state not in {"undone", "expired"} else 0
+        left_s = max(0, int(found.expires_unix_s - now_unix_s)) if state in {"active", "shadow", "dry_run"} else 0
         return cls(
             id=found.id, state=state, target_kind=found.target_kind, target=found.target, action=found.action,
             reason=found.reason, mode=found.mode, dry_run=found.dry_run, actor=found.actor,
@@ -103,11 +127,13 @@ class RevocationOut(BaseModel):
             account_count=len(found.accounts), accounts=list(found.accounts[:accounts]), campaign=found.campaign,
             verdict=found.verdict, policy_version=found.policy_version,
             undone=None if found.undone_unix_s is None else moment(found.undone_unix_s), undone_by=found.undone_by,
+            hold=None if found.hold is None else HoldOut.of(found.hold), spared=list(found.spared[:accounts]),
         )  # fmt: skip
 
 
 class RevocationsOut(BaseModel):
     revocations: list[RevocationOut] = Field(description="Newest first")
+    next: str | None = Field(description="Send it as `after` for the next page; null: this was the last")
 
 
 class EnforcedOut(BaseModel):

@@ -51,9 +51,9 @@ ATTRIBUTES: Final[dict[str, Attributes]] = {
     "docket": _of("_tested_at _waiting _turn _strong _found _weights _lent _era tests", "_level"),
     "mixtures": _of("_sought_at _sought_with _found", "_wanted _fewest _seed"),
     "neighbours": _of("_found", "_per_member"),
-    # The last minute of the blast radius is of a clock that no other process has.
-    "decider": _of("_acted", "_policy _config_sha256 _blast"),
-    "blast": _of("_held", "_limits _recent"),
+    # The never-act list is read before every decision.
+    "decider": _of("_acted", "_policy _config_sha256 _blast never_act"),
+    "blast": _of("_recent _expires_s", "_limits"),
 }  # fmt: skip
 
 

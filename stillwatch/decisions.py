@@ -1,34 +1,46 @@
 """Which verdicts are news, and which of them the blast radius holds back: one place for the cluster and the backtest.
 
 The policy says what fits (``stillwatch.policy``); this remembers what was already done, so that a campaign acts on an
-account once per strength and a score acts on it once. No clock: times are arguments, the cluster gives its own and the
-backtest gives event time.
+account once per strength and a score acts on it once. No clock: times are event time, also those of the blast radius.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
+from stillwatch.blast import Admitted, BlastRadius
+from stillwatch.correlation.nulls import Slots
 from stillwatch.correlation.table import AccountTable
-from stillwatch.policy import BlastRadius, Population, decide_account, decide_campaign
+from stillwatch.never_act import NeverAct
+from stillwatch.policy import Population, decide_account, decide_campaign
 from stillwatch.revocation import Revocation
 from stillwatch.settings import Policy
 from stillwatch.verdict import AccountScore, Action, Campaign, Verdict, strength
+
+_S_NANO = 1_000_000_000
 
 
 class Decider:
     def __init__(self, policy: Policy, config_sha256: str) -> None:
         self._policy, self._config_sha256 = policy, config_sha256
-        self._blast = BlastRadius(policy)
+        self._blast = BlastRadius(policy.limits)
         # Campaign -> account -> strongest action ever taken. Verdicts on an account alone are kept under "".
         self._acted: dict[str, dict[str, Action]] = {}
+        self.never_act = NeverAct()
 
     def remember(self, revocation: Revocation) -> None:
-        """What an earlier life has done is not news."""
+        """What an earlier life has done, or asked people about, is not news."""
         if revocation.dry_run or revocation.verdict is None:
             return
         for account in revocation.accounts:
             self._strongest(revocation.campaign or "", account, revocation.action)
+        by_itself = revocation.hold is None or revocation.hold.releases_itself  # people's decisions have no limit
+        if revocation.mode == "enforce" and by_itself and revocation.undone_unix_s is None:
+            decided_s = revocation.decided_unix_s or revocation.created_unix_s
+            self._blast.remember(revocation.accounts, revocation.ttl_s, decided_s)
 
     def _strongest(self, campaign: str, account: str, action: Action) -> None:
         acted = self._acted.setdefault(campaign, {})
@@ -45,13 +57,15 @@ class Decider:
         # Of members that are only remembered nobody knows who stands behind them, and they send nothing.
         known = {summary.account for summary in summaries}
         campaign = replace(campaign, members=tuple(one for one in campaign.members if one.account in known))
-        population = Population(len(table), verification, self._acted.setdefault(campaign.id, {}))
+        acted_on = self._acted.setdefault(campaign.id, {})
+        population = Population(len(table), verification, acted_on, self.never_act)
         return decide_campaign(campaign, self._policy, population, now_unix_nano, self._config_sha256)
 
-    def on_score(self, score: AccountScore, now_unix_nano: int) -> Verdict | None:
+    def on_score(self, score: AccountScore, now_unix_nano: int, organisation: str | None = None) -> Verdict | None:
         """The verdict about one account's score, if a rule applies and none was given before."""
-        verdict = decide_account(score, self._policy, now_unix_nano, self._config_sha256)
-        return None if score.account in self._acted.get("", {}) else verdict
+        if score.account in self._acted.get("", {}):
+            return None
+        return decide_account(score, self._policy, now_unix_nano, self._config_sha256, self.never_act, organisation)
 
     def taken(self, verdict: Verdict) -> None:
         """It was carried out, or held back: either way the same is not decided again."""
@@ -59,14 +73,44 @@ class Decider:
         for account in verdict.members:
             acted[account] = verdict.action
 
-    def limited(self, verdict: Verdict, active_accounts: int, now_s: float) -> tuple[Verdict, str | None]:
-        """The verdict as it may be carried out, and the limit that turned it into shadow, if one did.
-
-        ``now_s``: any clock that does not run backwards, in seconds.
-        """
+    def limited(self, verdict: Verdict, table: AccountTable, confidence: Mapping[str, float]) -> list[Admitted]:
+        """The verdict as it may be carried out: whole, held back whole, or in two parts. ``confidence`` (0..1): who comes
+        first."""
         if verdict.mode != "enforce" or strength(verdict.action) == 0:
-            return verdict, None
-        limit = self._blast.admit(verdict, active_accounts, now_s)
-        if limit is None:
-            return verdict, None
-        return replace(verdict, mode="shadow", reason=f"held back, blast radius: {limit}. {verdict.reason}"), limit
+            return [Admitted(verdict, None)]
+        surest_first = sorted(verdict.members, key=lambda account: (-confidence.get(account, 0.0), account))
+        now_s = verdict.decided_at_unix_nano / _S_NANO
+        return self._blast.admit(verdict, surest_first, len(table), _Units(table), now_s)
+
+    def still_hold(self, revocation: Revocation, campaign: Campaign | None) -> tuple[str, ...]:
+        """The accounts of what waited that its rule would cover today."""
+        rule = next((rule for rule in self._policy.rules if revocation.actor.endswith(f"/{rule.name}")), None)
+        if rule is None or campaign is None or campaign.e_value < (rule.min_e_value or 1.0):
+            return ()
+        sure = {one.account: one for one in campaign.members if one.confidence >= rule.min_member_confidence}
+        return tuple(
+            account
+            for account in revocation.accounts
+            if account in sure
+            and account not in self._policy.never_act
+            and self.never_act.covers(account, sure[account].organisation) is None
+        )
+
+
+class _Units:
+    """``blast.Organisations`` over the table. Accounts without an organisation are one each."""
+
+    def __init__(self, table: AccountTable) -> None:
+        self._table = table
+        self._counted: tuple[Slots, Slots] | None = None
+
+    def of(self, account: str) -> int | None:
+        return None if self._table.slot(account) is None else self._table.unit(account)
+
+    def size(self, organisation: int) -> int:
+        if self._counted is None:
+            units = self._table.unit_hashes(self._table.with_at_least(0))
+            self._counted = np.unique(units, return_counts=True)
+        units, counts = self._counted
+        at = int(np.searchsorted(units, organisation))
+        return int(counts[at]) if at < len(units) and units[at] == organisation else 0

@@ -21,7 +21,8 @@ Counter = Literal[
     "stillwatch_snapshots_total",           # labels: process, outcome (written, failed, restored, unusable)
     "stillwatch_baseline_drifts_total",     # times that what is normal for a signal has moved; label: signal
     "stillwatch_verdicts_total",            # accounts that automatic verdicts acted on
-    "stillwatch_suppressed_actions_total",  # actions that a blast-radius limit turned into shadow
+    "stillwatch_suppressed_actions_total",  # accounts that actions were held back from; label: because (a limit, or stale)
+    "stillwatch_never_act_ended_total",     # entries of the never-act list that ended
     "stillwatch_http_requests_total",       # labels: route, status, replica
     "stillwatch_http_rejected_events_total",  # events refused at the HTTP door; labels: reason, replica
     "stillwatch_authz_decisions_total",     # answers of /authz; labels: decision (open_*: failed open), replica
@@ -38,6 +39,10 @@ Gauge = Literal[
     "stillwatch_snapshot_written_seconds",    # label: process; when, unix; 0: none yet
     "stillwatch_partitions_behind",           # partitions that evaluations do not wait for
     "stillwatch_groups_waiting",              # candidate groups that were due and left to the next evaluation
+    "stillwatch_state_stale",                 # 1 while automatic actions wait for fresh state
+    "stillwatch_approvals_waiting",           # revocations that wait for people or for fresh state
+    "stillwatch_never_act_entries",           # that hold
+    "stillwatch_never_act_ending",            # that end within three days
     "stillwatch_revocations_active",          # as this replica's enforcer sees them
     "stillwatch_enforcement",                 # 1 on, 0 off: the kill switch
     "stillwatch_api_key_last_used_seconds",   # unix; labels: key, secret (start of its hash), replica

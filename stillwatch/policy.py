@@ -1,20 +1,19 @@
 """Verdicts: which rule of the policy applies to a campaign or an account, and what it may do.
 
-Pure. The blast radius is limited here, before anything is written: beyond a limit an action becomes shadow, and the
-verdict says which limit.
+Pure. How many accounts that may be at once is limited elsewhere (``stillwatch.blast``), before anything is written.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import stillwatch
 from stillwatch.grounds import Grounds
-from stillwatch.revocation import Revocation, revocation_id
+from stillwatch.never_act import NOBODY, NeverAct
+from stillwatch.revocation import MAX_ACCOUNTS, Hold, Revocation, revocation_id
 from stillwatch.settings import Policy, PolicyRule
 from stillwatch.verdict import AccountScore, Action, Campaign, Member, Mode, Verdict, strength
 from stillwatch.versions import versions
@@ -31,6 +30,7 @@ class Population:
     # The strongest action this campaign ever took on an account, undone ones included: what a person has lifted, the
     # same campaign does not put back. Only something stronger is news.
     acted_on: Mapping[str, Action]
+    never_act: NeverAct = NOBODY
 
 
 def decide_campaign(
@@ -42,7 +42,9 @@ def decide_campaign(
     for rule in policy.rules:
         if rule.kind != "campaign" or campaign.e_value < (rule.min_e_value or 1.0):
             continue
-        covered = [m for m in open_members if _covers(rule, m, population) and m.account not in policy.never_act]
+        covered = [
+            m for m in open_members if _covers(rule, m, population) and not _spared(m, policy, population.never_act)
+        ]
         if not covered:
             continue
         names = {m.account for m in covered}
@@ -75,6 +77,10 @@ def _grounds(campaign: Campaign, rule: PolicyRule, covered: list[Member], popula
     )  # fmt: skip
 
 
+def _spared(member: Member, policy: Policy, never_act: NeverAct) -> bool:
+    return member.account in policy.never_act or never_act.covers(member.account, member.organisation) is not None
+
+
 def _rank(verification: str) -> int:
     return _VERIFICATION.index(verification) if verification in _VERIFICATION else 0
 
@@ -83,10 +89,9 @@ def _verdict(
     campaign: Campaign, rule: PolicyRule, members: list[str], policy: Policy, now_unix_nano: int, config_sha256: str,
     grounds: Grounds,
 ) -> Verdict:  # fmt: skip
-    identity = "\x1f".join([campaign.id, rule.name, policy.version, *members])
     strongest = max(campaign.signals, key=lambda signal: signal.surprise or 0.0)
     return Verdict(
-        id="v-" + hashlib.blake2b(identity.encode(), digest_size=10).hexdigest(),
+        id=verdict_id(campaign.id, rule.name, policy.version, members),
         kind="campaign",
         subject=campaign.id,
         action=rule.action,
@@ -105,16 +110,30 @@ def _verdict(
     )
 
 
-def decide_account(score: AccountScore, policy: Policy, now_unix_nano: int, config_sha256: str) -> Verdict | None:
+def verdict_id(subject: str, rule: str, policy_version: str, members: Iterable[str] = ()) -> str:
+    """The same decision has the same id, in every life and on every replay. ``members`` of a campaign: by name."""
+    identity = "\x1f".join([subject, rule, policy_version, *members])
+    return "v-" + hashlib.blake2b(identity.encode(), digest_size=10).hexdigest()
+
+
+def decide_account(
+    score: AccountScore,
+    policy: Policy,
+    now_unix_nano: int,
+    config_sha256: str,
+    never_act: NeverAct = NOBODY,
+    organisation: str | None = None,
+) -> Verdict | None:
     """The first account rule that applies to a score, if any."""
     if score.score is None or score.account in policy.never_act:
         return None
+    if never_act.covers(score.account, organisation) is not None:
+        return None
     for rule in policy.rules:
         if rule.kind == "account" and rule.min_score is not None and score.score >= rule.min_score:
-            identity = f"{score.account}\x1f{rule.name}\x1f{policy.version}"
             worst = max(score.signals, key=lambda signal: signal.surprise or 0.0)
             return Verdict(
-                id="v-" + hashlib.blake2b(identity.encode(), digest_size=10).hexdigest(),
+                id=verdict_id(score.account, rule.name, policy.version),
                 kind="account", subject=score.account, action=rule.action, mode=policy.mode,
                 reason=f"score {score.score:.2f}: {worst.sentence}", signals=score.signals, campaign=None,
                 members=(score.account,), decided_at_unix_nano=now_unix_nano, policy_version=policy.version,
@@ -124,47 +143,38 @@ def decide_account(score: AccountScore, policy: Policy, now_unix_nano: int, conf
     return None
 
 
-class BlastRadius:
-    """Counts automatic actions over the last minute and over all active accounts."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._limits = policy.limits
-        self._recent: deque[tuple[float, int]] = deque()
-        self._held: set[str] = set()
-
-    def admit(self, verdict: Verdict, active_accounts: int, now_s: float) -> str | None:
-        """``None`` when the action may be enforced, else which limit holds it back."""
-        while self._recent and self._recent[0][0] <= now_s - 60:
-            self._recent.popleft()
-        last_minute = sum(count for _, count in self._recent)
-        if last_minute + len(verdict.members) > self._limits.max_accounts_per_minute:
-            return f"more than {self._limits.max_accounts_per_minute} accounts a minute"
-        held = len(self._held | set(verdict.members))
-        if held > self._limits.max_share_of_active_accounts * max(active_accounts, 1):
-            return f"more than {self._limits.max_share_of_active_accounts:.0%} of active accounts"
-        self._recent.append((now_s, len(verdict.members)))
-        self._held.update(verdict.members)
-        return None
+def held(verdict: Verdict, because: str) -> Verdict:
+    """As it is told while what it would do waits: shadow, and says why."""
+    return replace(verdict, mode="shadow", reason=f"held back, {because}. {verdict.reason}")
 
 
-def revocation_of(verdict: Verdict, mode: Mode, now_unix_s: int, traceparent: str | None) -> Revocation | None:
-    """The revocation that carries a verdict out; ``None`` for ``observe``, which acts on nobody."""
+def revocations_of(
+    verdict: Verdict, mode: Mode, now_unix_s: int, traceparent: str | None, hold: Hold | None = None
+) -> list[Revocation]:
+    """What carries a verdict out: one revocation for each ``MAX_ACCOUNTS`` members; none for ``observe``, which acts on
+    nobody. ``hold``: they wait."""
     if strength(verdict.action) == 0:
-        return None
-    return Revocation(
-        id=revocation_id("verdict", verdict.id),
-        target_kind="campaign" if verdict.kind == "campaign" else "account",
-        target=verdict.subject,
-        accounts=verdict.members,
-        action=verdict.action,
-        reason=verdict.reason,
-        mode=mode,
-        dry_run=False,
-        created_unix_s=now_unix_s,
-        expires_unix_s=now_unix_s + verdict.ttl_s,
-        actor=f"policy:{verdict.policy_version}/{verdict.rule}",
-        verdict=verdict.id,
-        campaign=verdict.campaign,
-        policy_version=verdict.policy_version,
-        traceparent=traceparent,
-    )
+        return []
+    return [
+        Revocation(
+            # The first keeps the id that it would have alone.
+            id=revocation_id("verdict", verdict.id, *([str(start)] if start else [])),
+            target_kind="campaign" if verdict.kind == "campaign" else "account",
+            target=verdict.subject,
+            accounts=verdict.members[start : start + MAX_ACCOUNTS],
+            action=verdict.action,
+            reason=verdict.reason,
+            mode=mode,
+            dry_run=False,
+            created_unix_s=now_unix_s,
+            expires_unix_s=now_unix_s + verdict.ttl_s,
+            actor=f"policy:{verdict.policy_version}/{verdict.rule}",
+            verdict=verdict.id,
+            campaign=verdict.campaign,
+            policy_version=verdict.policy_version,
+            traceparent=traceparent,
+            decided_unix_s=verdict.decided_at_unix_nano // 1_000_000_000,
+            hold=hold,
+        )
+        for start in range(0, max(len(verdict.members), 1), MAX_ACCOUNTS)
+    ]

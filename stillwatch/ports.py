@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from stillwatch.event import Rejected, RequestEvent
 from stillwatch.indicators import Imported, Indicator, Refused
-from stillwatch.revocation import Revocation
+from stillwatch.never_act import Protection
+from stillwatch.revocation import Revocation, State
 from stillwatch.verdict import AccountKind, AccountScore, Campaign, Signal, Verdict
 
 
@@ -154,6 +155,13 @@ class AggregatorStatus:
     fenced_reports: int = 0  # reports of shards that no longer owned the partition; not taken
     leads: bool = True  # whether it holds its lease: the aggregator of a cluster that stands by does not
     snapshots: SnapshotCounts = field(default_factory=lambda: SnapshotCounts())
+    # Accounts that automatic actions were held back from, by what held them back: a limit's name, or "stale".
+    held_back: dict[str, int] = field(default_factory=dict)
+    stale: tuple[str, ...] = ()  # why automatic actions wait at the moment
+    waiting: int = 0  # revocations that wait for people, or for fresh state
+    never_act: int = 0  # entries of the never-act list that hold
+    never_act_ends_soon: tuple[str, ...] = ()  # their ids
+    never_act_ended: int = 0  # entries that ended in this life
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -243,23 +251,43 @@ class AuditLog(Protocol):
 
 
 class RevocationStore(Protocol):
-    """Durable revocations; gateways watch the same bucket."""
+    """Durable revocations; gateways watch the same bucket. Nothing that is written here acts on who is on the never-act
+    list; a revocation that was in force before its accounts came on the list is not lifted by that."""
 
     async def put(self, revocation: Revocation) -> Revocation:
         """Stores it and, when it is active, enforces it. A stored one with the same id is returned unchanged.
-        A weaker action never replaces a stronger active one on an account's key."""
+        A weaker action never replaces a stronger active one on an account's key. Accounts on the never-act list are left
+        out; raises ``Conflict`` where a person named only such ones."""
         ...
 
     async def get(self, id: str) -> Revocation:
         """Raises :class:`~stillwatch.errors.NotFound`."""
         ...
 
-    async def list(self, limit: int = 1_000) -> list[Revocation]:
-        """Newest first."""
+    async def list(
+        self,
+        limit: int = 1_000,
+        *,
+        before: tuple[int, str] | None = None,
+        state: State | None = None,
+        account: str | None = None,
+        campaign: str | None = None,
+        verdict: str | None = None,
+    ) -> list[Revocation]:
+        """Newest first. ``before``: (created in unix s, id) of the last one of the page before."""
+        ...
+
+    async def approve(self, id: str, by: str) -> Revocation:
+        """One more person agrees; the last one that is needed lets it act. Saying it twice is the same as once. Raises
+        ``Conflict`` for one that does not wait any more."""
+        ...
+
+    async def release(self, id: str, accounts: Sequence[str]) -> Revocation:
+        """What held it back is over: it acts, on those of its accounts. Harmless for one that does not wait."""
         ...
 
     async def undo(self, id: str, by: str) -> Revocation:
-        """Lifts it from every key that it holds. Undoing twice is the same as once."""
+        """Lifts it from every key that it holds; what waits is rejected. Undoing twice is the same as once."""
         ...
 
     async def reconcile(self) -> int:
@@ -273,9 +301,29 @@ class RevocationStore(Protocol):
         ...
 
 
+class NeverActStore(Protocol):
+    """Who may not be acted on, durable. Entries that have ended are among them until somebody removes them."""
+
+    async def put(self, protection: Protection) -> None:
+        """In the place of one of the same target. Raises ``Conflict`` when there are too many."""
+        ...
+
+    async def remove(self, id: str) -> None:
+        """Harmless to repeat."""
+        ...
+
+    async def list(self) -> list[Protection]:
+        """Those that end first, first. What can not be read is left out."""
+        ...
+
+
 class Control(Protocol):
     async def enforcement(self) -> bool: ...
     async def set_enforcement(self, on: bool) -> None: ...
+
+    async def broker_unix_nano(self) -> int:
+        """The time by the broker's clock."""
+        ...
 
 
 class IndicatorStore(Protocol):

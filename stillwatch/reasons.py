@@ -209,6 +209,10 @@ def by_whom(
             f"{one.actor}{', which is an automatic decision' if one.actor.startswith('policy:') else ''}. It is "
             f"{one.state(now_unix_s)} now."
         )
+        if one.hold is not None:
+            agreed = ", ".join(who for who, _ in one.hold.approvals) or "nobody so far"
+            missing = f"; {one.hold.missing} more must agree" if one.state(now_unix_s) == "waiting" else ""
+            out.append(f"It had to wait ({one.hold.because}). Who agreed: {agreed}{missing}.")
         if one.undone_by is not None:
             out.append(f"{one.undone_by} has undone it.")
     out.append(

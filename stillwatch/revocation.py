@@ -8,8 +8,8 @@ key, which is all that a gateway reads. Expiry is checked by whoever enforces: t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal
 
 import msgpack
@@ -18,15 +18,45 @@ from stillwatch.subjects import account_key, organisation_key
 from stillwatch.verdict import ACTIONS, Action, Mode, strength
 
 TargetKind = Literal["account", "organisation", "campaign"]
-State = Literal["dry_run", "shadow", "active", "undone", "expired"]
+State = Literal["dry_run", "shadow", "waiting", "active", "undone", "rejected", "lapsed", "expired"]
 
 MAX_TTL_S: Final = 90 * 24 * 3600  # a revocation nobody has looked at for a quarter is a mistake waiting for a customer
 MAX_REASON_CHARS: Final = 1_000
+# Of one revocation by the policy: its record is one message, and a megabyte has room for 15,000 of the longest tokens.
+MAX_ACCOUNTS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a revocation does not act yet, and who may let it.
+
+    ``approvals``: (who, unix s), different people; a person who proposed it is the first. ``releases_itself``: the policy
+    may let it act without people, once what held it back is over. ``released_unix_s``: since when it acts.
+    """
+
+    because: str
+    people: int
+    decide_before_unix_s: int
+    approvals: tuple[tuple[str, int], ...] = ()
+    releases_itself: bool = False
+    released_unix_s: int | None = None
+
+    @property
+    def missing(self) -> int:
+        """How many people more must agree."""
+        return 0 if self.released_unix_s is not None else max(self.people - len(self.approvals), 0)
+
+    @classmethod
+    def from_map(cls, raw: Mapping[str, Any]) -> Hold:
+        return cls(**{**raw, "approvals": tuple((str(who), int(at)) for who, at in raw["approvals"])})
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A decision to act on ``target``. ``accounts`` are those it covers (for an organisation: none, the key covers)."""
+    """A decision to act on ``target``. ``accounts`` are those it covers (for an organisation: none, the key covers).
+
+    ``decided_unix_s``: event time of the verdict. ``spared``: accounts that it would cover, were they not on the never-act list.
+    """
 
     id: str
     target_kind: TargetKind
@@ -45,15 +75,27 @@ class Revocation:
     traceparent: str | None = None
     undone_unix_s: int | None = None
     undone_by: str | None = None
+    decided_unix_s: int | None = None
+    hold: Hold | None = None
+    spared: tuple[str, ...] = ()
 
     def state(self, now_unix_s: float) -> State:
+        held = self.hold is not None and self.hold.released_unix_s is None
         if self.undone_unix_s is not None:
-            return "undone"
+            return "rejected" if held else "undone"
         if self.dry_run:
             return "dry_run"
+        if self.hold is not None and held:
+            return "waiting" if now_unix_s < self.hold.decide_before_unix_s else "lapsed"
         if now_unix_s >= self.expires_unix_s:
             return "expired"
         return "active" if self.mode == "enforce" else "shadow"
+
+    @property
+    def ttl_s(self) -> int:
+        """How long it acts, from when it is let to."""
+        begins = self.hold.released_unix_s if self.hold is not None else None
+        return self.expires_unix_s - (self.created_unix_s if begins is None else begins)
 
     def keys(self) -> list[str]:
         """The KV keys that enforce it."""
@@ -67,12 +109,44 @@ class Revocation:
     def undone(self, now_unix_s: int, by: str) -> Revocation:
         return self if self.undone_unix_s is not None else replace(self, undone_unix_s=now_unix_s, undone_by=by)
 
+    def approved(self, now_unix_s: int, by: str) -> Revocation:
+        """With one more person who agrees; the last one lets it act. The same person twice is one."""
+        if self.hold is None or any(who == by for who, _ in self.hold.approvals):
+            return self
+        hold = replace(self.hold, approvals=(*self.hold.approvals, (by, now_unix_s)))
+        agreed = replace(self, hold=hold)
+        return agreed.released(now_unix_s) if not hold.missing else agreed
+
+    def released(self, now_unix_s: int) -> Revocation:
+        """It acts from now on, for as long as it was meant to."""
+        if self.hold is None or self.hold.released_unix_s is not None:
+            return self
+        expires = now_unix_s + self.ttl_s
+        return replace(self, hold=replace(self.hold, released_unix_s=now_unix_s), expires_unix_s=expires)
+
+    def sparing(self, accounts: Collection[str]) -> Revocation:
+        """Without these accounts."""
+        spared = tuple(account for account in self.accounts if account in accounts)
+        if not spared:
+            return self
+        left = tuple(account for account in self.accounts if account not in accounts)
+        return replace(self, accounts=left, spared=(*self.spared, *spared))
+
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_map(cls, raw: Mapping[str, Any]) -> Revocation:
-        return cls(**{**raw, "accounts": tuple(raw["accounts"])})
+        """Of a newer version, too: what this one does not know is left out."""
+        hold = raw.get("hold")
+        known = {name: value for name, value in raw.items() if name in _FIELDS}
+        return cls(**{
+            **known, "accounts": tuple(raw["accounts"]), "spared": tuple(raw.get("spared", ())),
+            "hold": None if hold is None else Hold.from_map(hold),
+        })  # fmt: skip
+
+
+_FIELDS: Final = frozenset(field.name for field in fields(Revocation))
 
 
 @dataclass(frozen=True, slots=True)

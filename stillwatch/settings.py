@@ -260,10 +260,36 @@ class PolicyRule(_Frozen):
 
 
 class PolicyLimits(_Frozen):
-    """Blast radius: beyond these, an automatic action is recorded as shadow and says so."""
+    """Blast radius, and how old what is known may be: beyond these an automatic action waits for people and says so."""
 
     max_accounts_per_minute: Annotated[int, Field(ge=1)] = 1_000
     max_share_of_active_accounts: Annotated[float, Field(gt=0, le=1)] = 0.25
+    # Of an organisation's active accounts. Smaller ones are not looked at: one of two keys is half of them.
+    max_share_of_organisation: Annotated[float, Field(gt=0, le=1)] = 0.5
+    min_organisation_accounts: Annotated[int, Field(ge=2)] = 4
+    # A verdict about more accounts waits for people, whatever else there is room for. None: no limit of its own.
+    max_accounts_per_verdict: Annotated[int, Field(ge=1)] | None = None
+    # What a verdict beyond a limit does: all of it waits, or the surest members that fit go ahead and the rest waits.
+    beyond: Literal["wait", "partly"] = "wait"
+    # Event time of the evaluation against the clock. A tick is 900 s, a partition is waited for half a minute; eight ticks are
+    # a replay, not a delay. None: old traffic is played on purpose.
+    max_lag_s: Annotated[int, Field(ge=60)] | None = 7_200
+    max_partitions_behind: Annotated[int, Field(ge=0)] = 0
+    # Between this machine, the broker and the events. TTLs are minutes at least, and synchronised clocks differ by milliseconds.
+    max_clock_error_s: Annotated[int, Field(ge=1)] = 120
+
+
+class ApprovalRules(_Frozen):
+    """Who must agree before something large is done (docs/safety.md)."""
+
+    # Different people, the one who proposes among them; 1: nobody else is asked.
+    people: Annotated[int, Field(ge=1, le=5)] = 2
+    # A person's action on a campaign waits when it covers more accounts.
+    above_accounts: Annotated[int, Field(ge=0)] = 100
+    # One on an organisation always does: it covers accounts that nobody has counted, and those that come later.
+    organisations: bool = True
+    # Unanswered for so long, it lapses and acts on nobody.
+    expires_s: Annotated[int, Field(ge=60, le=14 * 24 * 3600)] = 24 * 3600
 
 
 class Policy(_Frozen):
@@ -273,6 +299,7 @@ class Policy(_Frozen):
     mode: Mode = "shadow"
     rules: tuple[PolicyRule, ...]
     limits: PolicyLimits = PolicyLimits()
+    approval: ApprovalRules = ApprovalRules()
     never_act: tuple[str, ...] = ()
 
     @model_validator(mode="after")

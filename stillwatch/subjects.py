@@ -40,6 +40,7 @@ VERDICTS_FENCE: Final = "stillwatch.verdicts.fence"
 REVOCATIONS_FENCE_KEY: Final = "fence"
 
 INDICATORS_IN: Final = "indicator.*"  # in the control bucket
+NEVER_ACT_IN: Final = "never_act.*"  # in the control bucket
 
 
 def request_subject(account: str) -> str:
@@ -93,6 +94,10 @@ def shard_lease_key(shard: str) -> str:
 
 def indicator_key(id: str) -> str:
     return f"indicator.{id}"
+
+
+def never_act_key(id: str) -> str:
+    return f"never_act.{id}"
 
 
 def account_key(account: str) -> str:

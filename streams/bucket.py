@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from nats.aio.client import Client
@@ -24,6 +25,7 @@ _OPERATION: Final = "KV-Operation"
 # Beside a client's removal, the server's own tombstone after a TTL.
 _TOMBSTONES: Final = (_OPERATION, "Nats-Marker-Reason")
 _NO_MESSAGE: Final = 10037
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,15 @@ class Bucket(Protocol):
         """The newest entry of every key that matches one of the patterns and has a value."""
         ...
 
+    async def changes(self, pattern: str, after_revision: int) -> list[Entry]:
+        """The newest entry of every key that was written or removed behind the revision. What the server forgot by its
+        age is not told."""
+        ...
+
+    async def broker_unix_nano(self) -> int:
+        """The time by the server's clock."""
+        ...
+
 
 class KvBucket:
     def __init__(self, client: Client, pipeline: Pipeline, name: str) -> None:
@@ -84,13 +95,25 @@ class KvBucket:
         return [None if ack.refused else ack.sequence for ack in acks]
 
     async def scan(self, *patterns: str) -> list[Entry]:
+        found = [entry for pattern in patterns for entry in await self.changes(pattern, 0)]
+        return [entry for entry in {entry.key: entry for entry in found}.values() if entry.value is not None]
+
+    async def changes(self, pattern: str, after_revision: int) -> list[Entry]:
         newest: dict[str, Entry] = {}
-        for pattern in patterns:
-            async for stored in read_all(self._client, self._stream, self._prefix + pattern):
-                removed = any(name in stored.headers for name in _TOMBSTONES)
-                key = stored.subject[len(self._prefix) :]
-                newest[key] = Entry(key, None if removed else stored.payload, stored.sequence)
-        return [entry for entry in newest.values() if entry.value is not None]
+        async for stored in read_all(self._client, self._stream, self._prefix + pattern, after_revision + 1):
+            removed = any(name in stored.headers for name in _TOMBSTONES)
+            key = stored.subject[len(self._prefix) :]
+            newest[key] = Entry(key, None if removed else stored.payload, stored.sequence)
+        return list(newest.values())
+
+    async def broker_unix_nano(self) -> int:
+        [answer] = await self._pipeline.exchange([Outgoing(f"$JS.API.STREAM.INFO.{self._stream}", b"")])
+        said = json.loads(answer.data or b"{}")
+        try:
+            at = datetime.fromisoformat(said["ts"])
+        except (KeyError, ValueError) as error:
+            raise Unavailable(f"bucket {self._stream}", "the server does not say what time it is") from error
+        return int((at - _EPOCH) / timedelta(microseconds=1)) * 1_000
 
     def _read(self, key: str, answer: Msg) -> Entry:
         if not answer.data:

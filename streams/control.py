@@ -43,6 +43,9 @@ class BucketControl:
                 return
         raise Unavailable("the kill switch", f"others wrote to it {_MAX_ROUNDS} times meanwhile")
 
+    async def broker_unix_nano(self) -> int:
+        return await self._bucket.broker_unix_nano()
+
 
 class BucketLeases:
     """The epoch is the KV revision of the write that changed the owner; a renewal writes a new revision and keeps the

@@ -18,6 +18,7 @@ from streams.fence import StreamFence
 from streams.indicators import BucketIndicators
 from streams.journal import JetStreamJournal, Journal
 from streams.memory import MemoryBucket, MemoryEvents, MemoryJournal, MemoryNats, MemoryPublisher
+from streams.never_act import BucketNeverAct
 from streams.pipeline import Pipeline
 from streams.publisher import JetStreamPublisher
 from streams.revocations import BucketRevocations
@@ -36,6 +37,7 @@ class Hub:
     leases: ports.Leases
     fence: ports.WriteFence
     indicators: ports.IndicatorStore
+    never_act: ports.NeverActStore
 
 
 def jetstream_hub(client: Client, settings: Settings, clock: ports.Clock) -> Hub:
@@ -82,16 +84,17 @@ def _hub(
     clock: ports.Clock,
     writer: str,
 ) -> Hub:
-    fence = StreamFence(verdicts, revocations)
+    fence, never_act = StreamFence(verdicts, revocations), BucketNeverAct(control)
     return Hub(
         events=events,
         publisher=publisher,
         dead_letters=JournalDeadLetters(dead_letters),
         verdicts=JournalVerdictLog(verdicts, f"/stillwatch/{settings.deployment}", fence),
         audit=JournalAuditLog(audit, writer),
-        revocations=BucketRevocations(revocations, control, clock, fence),
+        revocations=BucketRevocations(revocations, control, never_act, clock, fence),
         control=BucketControl(control),
         leases=BucketLeases(control, clock),
         fence=fence,
         indicators=BucketIndicators(control),
+        never_act=never_act,
     )

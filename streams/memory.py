@@ -32,6 +32,7 @@ class MemoryNats:
     settings: Settings
     clock: Clock
     down: bool = False
+    ahead_nano: int = 0  # of the broker's clock
     messages: list[RawMessage] = field(default_factory=list)
     acked: dict[int, int] = field(default_factory=dict)
     _by_partition: dict[str, list[RawMessage]] = field(default_factory=dict)
@@ -215,6 +216,16 @@ class MemoryBucket:
             for entry in self._entries.values()
             if entry.value is not None and any(matches(pattern, entry.key) for pattern in patterns)
         ]
+
+    async def changes(self, pattern: str, after_revision: int) -> list[bucket.Entry]:
+        self._world.require("the bucket")
+        return [
+            entry for entry in self._entries.values() if entry.revision > after_revision and matches(pattern, entry.key)
+        ]
+
+    async def broker_unix_nano(self) -> int:
+        self._world.require("the bucket")
+        return self._world.clock.unix_nano() + self._world.ahead_nano
 
     def _write(self, write: bucket.Write) -> int | None:
         guard = bucket.Entry(write.key, None, write.expected_revision) if write.under is None else write.under

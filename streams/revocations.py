@@ -8,23 +8,23 @@ and lifted first, so whatever crashes in between is mended by doing it again, or
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 import msgpack
 
 from stillwatch.errors import Conflict, Fenced, NotFound, Unavailable
 from stillwatch.event import ACCOUNT_TOKEN
-from stillwatch.ports import Clock
-from stillwatch.revocation import Enforcement, Revocation
+from stillwatch.never_act import NeverAct, Protection
+from stillwatch.ports import Clock, NeverActStore
+from stillwatch.revocation import Enforcement, Revocation, State
 from stillwatch.verdict import strength
 from streams.bucket import Bucket, Entry, Write
 from streams.fence import StreamFence
+from streams.revocation_index import RevocationIndex, unpack
 
-_log = logging.getLogger(__name__)
-
-_RECORDS: Final = "record.*"
 _ENFORCED: Final = ("account.*", "org.*")
 # Somebody else wrote between our read and our write. Once or twice is contention; this often is something broken.
 _MAX_ROUNDS: Final = 10
@@ -35,11 +35,17 @@ _IDEMPOTENCY_TTL_S: Final = 7 * 24 * 3600
 
 
 class BucketRevocations:
-    def __init__(self, bucket: Bucket, control: Bucket, clock: Clock, fence: StreamFence) -> None:
-        self._bucket, self._control, self._clock, self._fence = bucket, control, clock, fence
+    def __init__(
+        self, bucket: Bucket, control: Bucket, never_act: NeverActStore, clock: Clock, fence: StreamFence
+    ) -> None:
+        self._bucket, self._control, self._never_act, self._clock = bucket, control, never_act, clock
+        self._fence, self._index = fence, RevocationIndex(bucket, clock)
 
     async def put(self, revocation: Revocation) -> Revocation:
-        stored = await self._created(revocation)
+        stored = await self._created(await self._allowed(revocation))
+        return await self._in_force(stored)
+
+    async def _in_force(self, stored: Revocation) -> Revocation:
         if stored.state(self._now()) == "active":
             # For a stored one too: its first writer may have died before every key was written.
             # No keys are read first: nearly always there is nothing under them, and each read is a round trip.
@@ -49,31 +55,91 @@ class BucketRevocations:
                 await self._lift(stored)
         return stored
 
-    async def get(self, id: str) -> Revocation:
-        entry = await self._bucket.get(_record_key(id))
-        found = _unpack(entry)
-        if found is None:
-            raise NotFound("revocation", id)
-        return found
+    async def _allowed(self, revocation: Revocation) -> Revocation:
+        """Without who is on the never-act list. Read at every write: a list that is some seconds old could miss the entry
+        that somebody made because of this very action."""
+        if strength(revocation.action) == 0:
+            return revocation
+        never_act = NeverAct(await self._never_act.list(), self._now())
+        if revocation.target_kind == "organisation":
+            found = never_act.covers(None, revocation.target)
+            if found is not None:
+                raise _protected(revocation, found)
+        covered = {account: one for account in revocation.accounts if (one := never_act.covers(account)) is not None}
+        left = revocation.sparing(covered.keys())
+        if covered and not left.accounts and revocation.verdict is None:
+            raise _protected(revocation, next(iter(covered.values())))
+        return left
 
-    async def list(self, limit: int = 1_000) -> list[Revocation]:
-        records = await self._records()
-        return sorted(records, key=lambda record: (record.created_unix_s, record.id), reverse=True)[:limit]
+    async def get(self, id: str) -> Revocation:
+        return (await self._entry(id))[1]
+
+    async def list(
+        self,
+        limit: int = 1_000,
+        *,
+        before: tuple[int, str] | None = None,
+        state: State | None = None,
+        account: str | None = None,
+        campaign: str | None = None,
+        verdict: str | None = None,
+    ) -> list[Revocation]:
+        now = self._now()
+        found = (
+            record
+            for record in await self._index.newest_first(before)
+            if (state is None or record.state(now) == state)
+            and (account is None or account in record.accounts)
+            and (campaign is None or record.campaign == campaign)
+            and (verdict is None or record.verdict == verdict)
+        )
+        return list(islice(found, limit))
+
+    async def approve(self, id: str, by: str) -> Revocation:
+        def agreed(found: Revocation) -> Revocation:
+            state = found.state(self._now())
+            if found.hold is None or (state != "waiting" and by not in dict(found.hold.approvals)):
+                raise Conflict(f"revocation {id}", f"it is {state} and waits for nobody")
+            return found.approved(int(self._now()), by) if state == "waiting" else found
+
+        return await self._in_force(await self._changed(id, agreed))
+
+    async def release(self, id: str, accounts: Sequence[str]) -> Revocation:
+        def released(found: Revocation) -> Revocation:
+            if found.state(self._now()) != "waiting":
+                return found
+            chosen = set(accounts)
+            left = tuple(account for account in found.accounts if account in chosen)
+            return replace(found, accounts=left).released(int(self._now()))
+
+        return await self._in_force(await self._changed(id, released))
 
     async def undo(self, id: str, by: str) -> Revocation:
+        undone = await self._changed(id, lambda found: found.undone(int(self._now()), by))
+        await self._lift(undone)
+        return undone
+
+    async def _changed(self, id: str, change: Callable[[Revocation], Revocation]) -> Revocation:
+        """Compare-and-set: two people who agree at the same moment are two. What is about to act is checked against the
+        never-act list as it is now: it may have waited for a day."""
         for _ in range(_MAX_ROUNDS):
-            entry = await self._bucket.get(_record_key(id))
-            found = _unpack(entry)
-            if found is None:
-                raise NotFound("revocation", id)
-            undone = found.undone(int(self._now()), by)
-            if undone is not found:
-                [written] = await self._bucket.write([Write(entry.key, _pack(undone), entry.revision)])
-                if written is None:
-                    continue
-            await self._lift(undone)
-            return undone
+            entry, found = await self._entry(id)
+            changed = change(found)
+            if changed == found:
+                return found
+            if changed.state(self._now()) == "active":
+                changed = await self._allowed(changed)
+            [written] = await self._bucket.write([Write(entry.key, _pack(changed), entry.revision)])
+            if written is not None:
+                return changed
         raise _contended(f"revocation {id}")
+
+    async def _entry(self, id: str) -> tuple[Entry, Revocation]:
+        entry = await self._bucket.get(_record_key(id))
+        found = unpack(entry)
+        if found is None:
+            raise NotFound("revocation", id)
+        return entry, found
 
     async def remember(self, idempotency_key: str, request_sha256: str, revocation_id: str) -> str | None:
         # Hashed: the client chooses the key, and KV keys allow few characters.
@@ -93,7 +159,7 @@ class BucketRevocations:
     async def reconcile(self) -> int:
         """A key whose revocation has no record is left alone: an operator may have written it by hand."""
         now = self._now()
-        records = {record.id: record for record in await self._records()}
+        records = await self._index.records(all_again=True)
         wanted = self._strongest(records.values())
         present = await self._bucket.scan(*_ENFORCED)
         overdue: list[Write] = []
@@ -118,7 +184,7 @@ class BucketRevocations:
             if created is not None:
                 return revocation
             entry = await self._bucket.get(entry.key)
-            stored = _unpack(entry)
+            stored = unpack(entry)
             if stored is not None:
                 return stored
         raise _contended(f"revocation {revocation.id}")
@@ -126,7 +192,7 @@ class BucketRevocations:
     async def _created_behind(self, fence: Entry, revocation: Revocation, packed: bytes) -> Revocation:
         """The record alone is fenced: keys follow from records, so whoever had one stored may write them at any time."""
         for _ in range(2):  # between the two somebody may have stored it
-            stored = _unpack(await self._bucket.get(_record_key(revocation.id)))
+            stored = unpack(await self._bucket.get(_record_key(revocation.id)))
             if stored is not None:
                 return stored
             [created] = await self._bucket.write([Write(_record_key(revocation.id), packed, 0, under=fence)])
@@ -163,7 +229,7 @@ class BucketRevocations:
 
     async def _lift(self, revocation: Revocation) -> None:
         """Takes it off every key that it holds; another active revocation that covers the key takes its place."""
-        others = [record for record in await self._records() if record.id != revocation.id]
+        others = [record for record in (await self._index.records()).values() if record.id != revocation.id]
         successors = self._strongest(others)
         keys = revocation.keys()
         for _ in range(_MAX_ROUNDS):
@@ -188,10 +254,6 @@ class BucketRevocations:
                 if key not in strongest or _rank(strongest[key]) < _rank(enforcement):
                     strongest[key] = enforcement
         return strongest
-
-    async def _records(self) -> Sequence[Revocation]:
-        found = [_unpack(entry) for entry in await self._bucket.scan(_RECORDS)]
-        return [record for record in found if record is not None]
 
     def _now(self) -> float:
         return self._clock.unix_nano() / 1e9
@@ -220,14 +282,12 @@ def _pack(revocation: Revocation) -> bytes:
     return packed
 
 
-def _unpack(entry: Entry) -> Revocation | None:
-    if entry.value is None:
-        return None
-    try:
-        return Revocation.from_map(msgpack.unpackb(entry.value, raw=False))
-    except Exception as error:  # any bytes can stand in a bucket; one foreign write must not hide the others
-        _log.warning("%s is no revocation: %s", entry.key, error)
-        return None
+def _protected(revocation: Revocation, entry: Protection) -> Conflict:
+    text = (
+        f"{entry.kind} {entry.target} is on the never-act list until unix second {entry.expires_unix_s}, because: "
+        f"{entry.reason}. Ask {entry.owner}, or remove the entry {entry.id} first"
+    )
+    return Conflict(f"revocation {revocation.id}", text)
 
 
 def _contended(what: str) -> Unavailable:

@@ -105,10 +105,8 @@ class Stillwatch:
         self.verdicts.append(verdict)
         if strength(verdict.action) == 0:
             return []
-        verdict, limit = self._decider.limited(verdict, len(self._aggregator.table), now_unix_nano / _S_NANO)
-        if limit is not None:
-            self.held_back += len(verdict.members)
-            return []
+        admitted = self._decider.limited(verdict, self._aggregator.table, score_of)
+        self.held_back += sum(len(one.verdict.members) for one in admitted if one.held is not None)
         expires = now_unix_nano + verdict.ttl_s * _S_NANO
         names = tuple(signal.name for signal in verdict.signals)
         return [
@@ -116,6 +114,7 @@ class Stillwatch:
                 account, verdict.action, now_unix_nano, expires, round(score_of.get(account, 0.0), 6),
                 verdict.campaign, names, verdict.reason,
             )
+            for verdict in (one.verdict for one in admitted if one.held is None)
             for account in verdict.members
         ]  # fmt: skip
 

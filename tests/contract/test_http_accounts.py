@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from http_world import World, a_campaign, a_verdict
+from stream_values import a_revocation
 
 from stillwatch.extraction import Extraction
 
@@ -36,8 +37,7 @@ async def test_an_account_is_shown_with_its_campaign_its_revocation_and_its_verd
 
 
 async def test_an_organisations_revocation_shows_on_its_accounts(world: World) -> None:
-    body = {"organisation": "acme", "action": "suspend", "reason": "case 8", "ttl_s": 600}
-    await world.http.post("/v1/revocations", json=body)
+    await world.revocations.put(a_revocation(target_kind="organisation", target="acme", accounts=()))
     found = (await world.http.get("/v1/accounts/acct-1")).json()
     assert found["revocation"]["target"] == "acme"
     assert found["enforced"]["action"] == "suspend"

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from http_world import KEYS, World
+from stream_values import a_revocation
 
 from stillwatch.settings import ServeSettings
 
@@ -83,7 +84,7 @@ async def test_the_reason_is_for_the_gateway_and_not_in_the_body(world: World) -
 
 
 async def test_an_organisation_alone_is_enough(world: World) -> None:
-    await revoke(world, "suspend", organisation="acme")
+    await world.revocations.put(a_revocation(target_kind="organisation", target="acme", accounts=()))
     answer = await world.client().get("/authz/", headers={"x-stillwatch-org": "acme"})
     assert answer.status_code == 403
 

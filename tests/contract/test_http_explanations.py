@@ -13,7 +13,7 @@ import pytest
 from http_world import KEYS, World, a_campaign, a_verdict, on_loopback
 
 from launch.settings import load_policy
-from stillwatch.policy import Population, decide_campaign, revocation_of
+from stillwatch.policy import Population, decide_campaign, revocations_of
 from stillwatch.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +25,7 @@ async def decided(world: World) -> Verdict:
     now = world.clock.unix_nano()
     (verdict,) = decide_campaign(a_campaign(), policy, Population(1_000, {}, {}), now, "ab" * 32)
     await world.hub.verdicts.publish_verdict(verdict)
-    revocation = revocation_of(verdict, "enforce", now // 10**9, None)
-    assert revocation is not None
+    [revocation] = revocations_of(verdict, "enforce", now // 10**9, None)
     await world.hub.revocations.put(revocation)
     assert (await world.http.delete(f"/v1/revocations/{revocation.id}")).status_code == 200
     return verdict

@@ -74,7 +74,9 @@ async def test_a_campaign_without_sure_members_is_refused_with_the_surest_one(wo
 
 
 async def test_an_organisation_is_refused_whoever_of_it_asks(world: World) -> None:
-    await make(world, account=None, organisation="acme:eu")
+    made = await make(world, account=None, organisation="acme:eu")
+    other = world.client(KEYS.by_scope["approvals:write"])
+    assert (await other.post(f"/v1/approvals/{made['id']}", json={})).json()["state"] == "active"
     assert await authz(world, "anybody", **{"x-stillwatch-org": "acme:eu"}) == 403
     assert await authz(world, "anybody", **{"x-stillwatch-org": "other"}) == 200
 
@@ -220,6 +222,18 @@ async def test_revocations_are_listed_newest_first_and_filtered(world: World) ->
     assert await listed("?state=expired") == ["acct-0"]
     assert await listed("?state=active&limit=1") == ["acct-2"]
     assert await listed("?account=acct-1") == ["acct-1"]
+
+
+async def test_pages_follow_each_other_until_there_is_none(world: World) -> None:
+    for number in range(5):
+        await make(world, account=f"acct-{number}")  # in the same second: the id decides
+    query, seen = "?limit=2", []
+    while query:
+        page = (await world.http.get(f"/v1/revocations{query}")).json()
+        seen += [item["target"] for item in page["revocations"]]
+        query = page["next"] and f"?limit=2&after={page['next']}"
+    assert sorted(seen) == [f"acct-{number}" for number in range(5)]
+    assert (await world.http.get("/v1/revocations?after=nowhere")).status_code == 422
 
 
 async def test_a_list_shows_some_accounts_and_how_many_there_are(world: World) -> None:

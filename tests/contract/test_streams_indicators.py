@@ -28,7 +28,9 @@ def bucket(world: World) -> Bucket:
 
 def an_aggregator(world: World, keys: dict[str, bytes] | None = None) -> Aggregator:
     hub = world.hub
-    ports = AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, world.clock, NoOpTracer())
+    ports = AggregatorPorts(
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, world.clock, NoOpTracer(), hub.never_act, hub.control
+    )
     return Aggregator(world.settings, load_policy("configs/policies/default.yaml"), ports, keys)
 
 

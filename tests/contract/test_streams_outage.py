@@ -11,9 +11,11 @@ from stream_values import a_campaign, a_letter, a_revocation, a_verdict
 from stream_worlds import World
 
 from stillwatch.errors import Unavailable
+from stillwatch.never_act import Protection
 from stillwatch.ports import AuditEntry, Label, Lease, PartitionFeed
 
 Call = Callable[[World, PartitionFeed], Awaitable[object]]
+PROTECTION = Protection("account", "acct-1", "anna", "a reviewer", 1, 2, "op")
 LEASE = Lease("lease.partition.0", "shard-0", 1, 2e9)
 
 CALLS: dict[str, Call] = {
@@ -35,13 +37,19 @@ CALLS: dict[str, Call] = {
     "get": lambda world, feed: world.hub.revocations.get("r-1"),
     "list": lambda world, feed: world.hub.revocations.list(),
     "undo": lambda world, feed: world.hub.revocations.undo("r-1", "op"),
+    "approve": lambda world, feed: world.hub.revocations.approve("r-1", "anna"),
+    "release": lambda world, feed: world.hub.revocations.release("r-1", ["a"]),
+    "protect": lambda world, feed: world.hub.never_act.put(PROTECTION),
+    "remove": lambda world, feed: world.hub.never_act.remove(PROTECTION.id),
+    "protected": lambda world, feed: world.hub.never_act.list(),
+    "broker's clock": lambda world, feed: world.hub.control.broker_unix_nano(),
     "reconcile": lambda world, feed: world.hub.revocations.reconcile(),
     "remember": lambda world, feed: world.hub.revocations.remember("k", "s", "r"),
     "enforcement": lambda world, feed: world.hub.control.enforcement(),
     "set_enforcement": lambda world, feed: world.hub.control.set_enforcement(False),
     "acquire": lambda world, feed: world.hub.leases.acquire("lease.partition.0", "shard-0", 6.0),
     "renew": lambda world, feed: world.hub.leases.renew(LEASE, 6.0),
-    "release": lambda world, feed: world.hub.leases.release(LEASE),
+    "release a lease": lambda world, feed: world.hub.leases.release(LEASE),
     "holder": lambda world, feed: world.hub.leases.holder("lease.partition.0"),
 }
 

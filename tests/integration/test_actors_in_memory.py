@@ -50,7 +50,9 @@ class RunningClock:
 
 
 def aggregator_ports(hub: Hub, clock: RunningClock) -> AggregatorPorts:
-    return AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer())
+    return AggregatorPorts(
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control
+    )
 
 
 @dataclass
@@ -183,6 +185,7 @@ async def test_a_partition_that_nobody_owns_is_left_behind_after_a_while_and_cou
         await cluster.has_evaluated(LAST_TICK)
         status = await cluster.aggregator.status()
         assert status.partitions_behind == 1
+        assert any("behind" in reason for reason in status.stale)
         assert status.incomplete_evaluations == status.evaluations == TICKS
         await cluster.start_shard("shard-1", [3])
         everybody = len({event.account for event in EVENTS})

@@ -122,7 +122,9 @@ class LocalCampaigns:
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.all: dict[str, Campaign] = {}
         self.audit: Any = Part(hub.audit)
-        ports = AggregatorPorts(hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer())
+        ports = AggregatorPorts(
+            hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control
+        )
         policy = load_policy(str(_ROOT / "configs/policies/default.yaml"))
         self.aggregator = Aggregator(Settings(partitions=PARTITIONS), policy, ports)
         self.indicators = self.aggregator.indicators
@@ -151,7 +153,10 @@ class LocalCampaigns:
 
     async def status(self) -> AggregatorStatus:
         accounts = sum(len(item.members) for item in self.all.values())
-        return AggregatorStatus(accounts, len(self.all), 12, 34, 5, 1, 99, groups_waiting=7, evicted_accounts=3)
+        return AggregatorStatus(
+            accounts, len(self.all), 12, 34, 5, 1, 99, groups_waiting=7, evicted_accounts=3,
+            held_back={"accounts_per_minute": 1}, stale=("lag: old",), waiting=2,
+        )  # fmt: skip
 
 
 class LocalEnforcer:
@@ -218,6 +223,7 @@ class World:
         hub: Hub | None = None,
         enforcer: Enforcer | None = None,
         reread_keys: Load | None = None,
+        keys: KeyRing | None = None,
     ) -> None:
         self.clock: Any = clock or ManualClock(NOW_UNIX_S)
         self.hub = hub or memory_hub(MemoryNats(Settings(partitions=PARTITIONS), self.clock))
@@ -226,11 +232,12 @@ class World:
         self.enforcer: Any = enforcer or local
         self.events, self.shards, self.campaigns = map(Part, (self.hub.publisher, self.local_shards, self.book))
         self.verdicts, self.audit = Part(self.hub.verdicts), Part(self.hub.audit)
+        self.never_act = Part(self.hub.never_act)
         self.revocations = Part(self.hub.revocations, local.refresh)
         self.control = Part(self.hub.control, local.refresh)
         self.closed = 0
         self.app: FastAPI = build(
-            self.ports(), settings or ServeSettings(), KEYS.ring, About("test", PARTITIONS, "shadow", "2026.11.1"),
+            self.ports(), settings or ServeSettings(), keys or KEYS.ring, About("test", PARTITIONS, "shadow", "2026.11.1"),
             reread_keys=reread_keys, deadline_s=deadline_s,
         )  # fmt: skip
         self.http = self.client(KEYS.everything)
@@ -238,7 +245,7 @@ class World:
     def ports(self) -> ServePorts:
         return ServePorts(
             self.clock, self.events, self.shards, self.campaigns, self.revocations, self.verdicts, self.audit,
-            self.control, self.enforcer, self._close,
+            self.control, self.never_act, self.enforcer, self._close,
         )  # type: ignore[arg-type]  # fmt: skip
 
     async def _close(self) -> None:

@@ -29,7 +29,9 @@ FIRST = T0 // TICK + 1
 async def a_life() -> Aggregator:
     clock = ManualClock(unix_s=T0 / 1e9 + 10**6)
     hub = memory_world(SETTINGS, clock).hub
-    ports = AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer())
+    ports = AggregatorPorts(
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control
+    )
     aggregator = Aggregator(SETTINGS, load_policy("configs/policies/default.yaml"), ports)
     await aggregator._recall()
     return aggregator

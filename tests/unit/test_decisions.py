@@ -7,7 +7,7 @@ from launch.settings import load_policy
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.table import AccountTable
 from stillwatch.decisions import Decider
-from stillwatch.policy import revocation_of
+from stillwatch.policy import held, revocations_of
 from stillwatch.settings import PolicyLimits
 from stillwatch.verdict import AccountScore, Campaign, Member, Signal
 
@@ -52,8 +52,7 @@ def test_a_stronger_action_is_news() -> None:
 def test_what_an_earlier_life_revoked_is_not_decided_again() -> None:
     table = a_table()
     (verdict,) = Decider(POLICY, "sha").on_campaign(a_campaign(), table, T0)
-    revocation = revocation_of(verdict, "enforce", 1, None)
-    assert revocation is not None
+    [revocation] = revocations_of(verdict, "enforce", 1, None)
     decider = Decider(POLICY, "sha")
     decider.remember(revocation)
     assert decider.on_campaign(a_campaign(), table, T0) == []
@@ -64,14 +63,42 @@ def test_verification_known_to_the_table_makes_the_action_milder() -> None:
     assert verdict.action == "challenge"
 
 
-def test_beyond_the_blast_radius_a_verdict_becomes_shadow_and_says_which_limit() -> None:
+def test_beyond_the_blast_radius_a_verdict_is_held_and_says_which_limit() -> None:
     policy = POLICY.model_copy(update={"limits": PolicyLimits(max_share_of_active_accounts=0.1)})
-    decider = Decider(policy, "sha")
-    (verdict,) = decider.on_campaign(a_campaign(), a_table(), T0)
-    limited, limit = decider.limited(verdict, active_accounts=10, now_s=0.0)
-    assert limit is not None
-    assert limit in limited.reason
-    assert limited == replace(verdict, mode="shadow", reason=limited.reason)
+    decider, table = Decider(policy, "sha"), a_table()
+    (verdict,) = decider.on_campaign(a_campaign(), table, T0)
+    [admitted] = decider.limited(verdict, table, {})
+    assert admitted.verdict == verdict
+    assert admitted.held is not None
+    assert admitted.held.name == "share_of_active_accounts"
+    assert admitted.held.words in held(verdict, admitted.held.words).reason
+
+
+def test_an_organisations_share_is_counted_over_its_accounts_in_the_table() -> None:
+    policy = POLICY.model_copy(update={"limits": PolicyLimits(max_share_of_active_accounts=1)})
+    decider, table = Decider(policy, "sha"), a_table(organisation="acme")
+    (verdict,) = decider.on_campaign(a_campaign(accounts=6), table, T0)
+    [admitted] = decider.limited(verdict, table, {})
+    assert admitted.held is not None
+    assert admitted.held.name == "share_of_organisation"
+    (verdict,) = decider.on_campaign(a_campaign(accounts=5), table, T0)
+    [admitted] = decider.limited(verdict, table, {})
+    assert admitted.held is None
+
+
+def test_what_an_earlier_life_did_counts_against_the_limits() -> None:
+    table = a_table()
+    (verdict,) = Decider(POLICY, "sha").on_campaign(a_campaign(accounts=5), table, T0)
+    [revocation] = revocations_of(verdict, "enforce", 1, None)
+    (other,) = Decider(POLICY, "sha").on_campaign(replace(a_campaign(accounts=10), id="c-2"), table, T0)
+    other = replace(other, members=other.members[5:])
+    new_life = Decider(POLICY, "sha")
+    new_life.remember(revocation)
+    assert new_life.limited(other, table, {})[0].held is not None
+    assert Decider(POLICY, "sha").limited(other, table, {})[0].held is None
+    undone = Decider(POLICY, "sha")
+    undone.remember(revocation.undone(2, "op"))
+    assert undone.limited(other, table, {})[0].held is None
 
 
 def test_a_score_is_decided_once() -> None:

@@ -10,9 +10,9 @@ from launch.settings import load_policy
 from stillwatch.explanation import Explanation, explain
 from stillwatch.grounds import GroupTested
 from stillwatch.plain_words import OF_ACCOUNTS, OF_GROUPS
-from stillwatch.policy import Population, decide_account, decide_campaign, revocation_of
+from stillwatch.policy import Population, decide_account, decide_campaign, revocations_of
 from stillwatch.ports import AuditEntry
-from stillwatch.revocation import Revocation
+from stillwatch.revocation import Hold, Revocation
 from stillwatch.signals import ACCOUNT_SIGNALS
 from stillwatch.verdict import AccountScore, Campaign, Member, Signal, Verdict
 
@@ -32,8 +32,7 @@ def a_verdict(**changes: object) -> Verdict:
 
 
 def carried_out(verdict: Verdict) -> Revocation:
-    found = revocation_of(verdict, verdict.mode, NOW_S, None)
-    assert found is not None
+    [found] = revocations_of(verdict, verdict.mode, NOW_S, None)
     return found
 
 
@@ -143,3 +142,12 @@ def test_a_verdict_is_read_back_with_all_that_it_rested_on() -> None:
 def test_every_signal_of_an_account_is_explained_in_plain_words() -> None:
     assert {signal.name for signal in ACCOUNT_SIGNALS} <= OF_ACCOUNTS.keys()
     assert all(words.title and words.measures for words in [*OF_ACCOUNTS.values(), *OF_GROUPS.values()])
+
+
+def test_what_waits_says_why_and_who_agreed() -> None:
+    verdict = a_verdict()
+    hold = Hold("blast radius: too many", 2, NOW_S + 60, (("anna", NOW_S),))
+    waiting = replace(carried_out(verdict), mode="enforce", hold=hold)
+    text = text_of(explain(verdict, [waiting], [], NOW_S))
+    assert "It had to wait (blast radius: too many). Who agreed: anna; 1 more must agree." in text
+    assert "Who agreed: anna, ben." in text_of(explain(verdict, [waiting.approved(NOW_S, "ben")], [], NOW_S))

@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from launch.settings import load_policy
-from stillwatch.policy import BlastRadius, Population, decide_account, decide_campaign, revocation_of
-from stillwatch.settings import Policy, PolicyLimits, PolicyRule
+from stillwatch.never_act import NeverAct, Protection
+from stillwatch.policy import Population, decide_account, decide_campaign, revocations_of
+from stillwatch.settings import Policy, PolicyRule
 from stillwatch.verdict import AccountScore, Action, Campaign, Member, Signal
 
 SIGNAL = Signal("homogeneity", 0.0, (0.01, 0.05), 8.0, "they are fed from one pool")
@@ -68,7 +69,7 @@ def test_a_score_alone_is_shown_to_a_person_and_acts_on_nobody() -> None:
     verdict = decide_account(a_score(0.9), DEFAULT, 5, "sha")
     assert verdict is not None
     assert verdict.action == "observe"
-    assert revocation_of(verdict, "enforce", 5, None) is None
+    assert revocations_of(verdict, "enforce", 5, None) == []
 
 
 def test_no_opinion_leads_to_no_verdict() -> None:
@@ -76,26 +77,44 @@ def test_no_opinion_leads_to_no_verdict() -> None:
     assert decide_account(a_score(0.1), DEFAULT, 5, "sha") is None
 
 
-def test_the_blast_radius_holds_back_what_is_too_much() -> None:
-    limits = PolicyLimits(max_accounts_per_minute=3, max_share_of_active_accounts=0.5)
-    policy = DEFAULT.model_copy(update={"limits": limits})
-    verdict = decide_campaign(a_campaign(a=0.999, b=0.999), policy, Population(10, {}, {}), 5, "sha")[0]
-    blast = BlastRadius(policy)
-    assert blast.admit(verdict, active_accounts=10, now_s=0.0) is None
-    assert "a minute" in (blast.admit(replace(verdict, members=("c", "d")), 10, 1.0) or "")
-    assert blast.admit(replace(verdict, members=("c", "d")), 10, 61.0) is None
-    assert "%" in (blast.admit(replace(verdict, members=("e", "f")), 10, 200.0) or "")
-
-
 def test_a_revocation_carries_reason_ttl_and_verdict() -> None:
     verdict = decide_campaign(a_campaign(), DEFAULT, Population(10, {}, {}), 5, "sha")[0]
-    revocation = revocation_of(verdict, "enforce", 100, "00-x")
-    assert revocation is not None
+    [revocation] = revocations_of(verdict, "enforce", 100, "00-x")
     assert revocation.expires_unix_s == 100 + verdict.ttl_s
     assert revocation.verdict == verdict.id
     assert "one pool" in revocation.reason
     assert revocation.state(101) == "active"
-    assert revocation_of(verdict, "shadow", 100, None).state(101) == "shadow"  # type: ignore[union-attr]
+    [shadow] = revocations_of(verdict, "shadow", 100, None)
+    assert shadow.state(101) == "shadow"
+
+
+def test_a_verdict_about_more_accounts_than_a_record_holds_is_several_revocations() -> None:
+    members = {f"a{number:05}": 0.999 for number in range(12_000)}
+    verdict = decide_campaign(a_campaign(**members), DEFAULT, Population(50_000, {}, {}), 5, "sha")[0]
+    first, second = revocations_of(verdict, "enforce", 100, None)
+    assert first.accounts + second.accounts == verdict.members
+    assert first.id != second.id
+    assert first.verdict == second.verdict == verdict.id
+
+
+def test_nobody_on_the_never_act_list_is_in_a_verdict_and_its_end_is_the_end_of_it() -> None:
+    entries = [
+        Protection("account", "a", "anna", "a reviewer", 0, 100, "anna"),
+        Protection("organisation", "acme", "anna", "contract talks", 0, 100, "anna"),
+    ]
+    campaign = a_campaign(a=0.999, b=0.999, c=0.999)
+    campaign = replace(
+        campaign,
+        members=(*campaign.members[:1], replace(campaign.members[1], organisation="acme"), campaign.members[2]),
+    )
+    for now_s, acted_on in ((99, {"c"}), (100, {"a", "b", "c"})):
+        never_act = NeverAct(entries, now_s)
+        population = Population(1_000, {}, {}, never_act)
+        verdicts = decide_campaign(campaign, DEFAULT, population, 5, "sha")
+        assert {account for verdict in verdicts for account in verdict.members} == acted_on
+        assert (decide_account(a_score(0.9), DEFAULT, 5, "sha", never_act) is None) == (now_s == 99)
+        other = replace(a_score(0.9), account="z")
+        assert (decide_account(other, DEFAULT, 5, "sha", never_act, "acme") is None) == (now_s == 99)
 
 
 def test_a_rule_without_its_threshold_and_a_name_that_stands_twice_are_refused() -> None:

@@ -1,0 +1,91 @@
+"""The never-act list: accounts and organisations that no revocation may touch, each with an owner, a reason and an end.
+
+Policy leaves them out of verdicts, and the revocation store leaves them out of what it writes, whoever asks. What was in
+force before an entry was made stays in force: lifting is a decision of its own (``stillwatch undo``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+ProtectedKind = Literal["account", "organisation"]
+
+# Each is looked at for every verdict and every write. More than this is a tier of customers, which a rule's
+# `below_verification` is for.
+MAX_ENTRIES: Final = 1_000
+# Somebody has to look at an exception once a year.
+MAX_PROTECTION_S: Final = 366 * 24 * 3600
+# Said before it happens, so that its owner can renew it.
+ENDS_SOON_S: Final = 3 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """One entry. ``owner``: who answers for it; ``by``: who wrote it."""
+
+    kind: ProtectedKind
+    target: str
+    owner: str
+    reason: str
+    created_unix_s: int
+    expires_unix_s: int
+    by: str
+
+    @property
+    def id(self) -> str:
+        return protection_id(self.kind, self.target)
+
+    def holds(self, now_unix_s: float) -> bool:
+        return now_unix_s < self.expires_unix_s
+
+    def ends_soon(self, now_unix_s: float) -> bool:
+        return self.holds(now_unix_s) and now_unix_s >= self.expires_unix_s - ENDS_SOON_S
+
+    def to_map(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_map(cls, raw: Mapping[str, Any]) -> Protection:
+        """Raises ``KeyError``, ``TypeError`` or ``ValueError`` for what is none."""
+        if raw["kind"] not in ("account", "organisation"):
+            raise ValueError("kind")
+        return cls(
+            raw["kind"], str(raw["target"]), str(raw["owner"]), str(raw["reason"]),
+            int(raw["created_unix_s"]), int(raw["expires_unix_s"]), str(raw["by"]),
+        )  # fmt: skip
+
+
+def protection_id(kind: ProtectedKind, target: str) -> str:
+    """One entry for each account and organisation: the same target again replaces it.
+
+    >>> protection_id("account", "a") != protection_id("organisation", "a")
+    True
+    """
+    return "n-" + hashlib.blake2b(f"{kind}\x1f{target}".encode(), digest_size=10).hexdigest()
+
+
+class NeverAct:
+    """The entries that hold at a moment."""
+
+    def __init__(self, entries: Iterable[Protection] = (), now_unix_s: float = 0.0) -> None:
+        self._holding = {(one.kind, one.target): one for one in entries if one.holds(now_unix_s)}
+
+    def __len__(self) -> int:
+        return len(self._holding)
+
+    def covers(self, account: str | None, organisation: str | None = None) -> Protection | None:
+        """
+        >>> entry = Protection("organisation", "acme", "anna", "contract talks", 0, 100, "anna")
+        >>> NeverAct([entry], 99).covers("a", "acme") == entry, NeverAct([entry], 100).covers("a", "acme")
+        (True, None)
+        """
+        found = self._holding.get(("account", account)) if account else None
+        if found is None and organisation:
+            found = self._holding.get(("organisation", organisation))
+        return found
+
+
+NOBODY: Final = NeverAct()
