@@ -87,10 +87,8 @@ async def _events_in_state(site: Site, accounts: Sequence[str]) -> dict[str, int
 
 async def stream_order(site: Site) -> list[tuple[str, bytes]]:
     """(account, message) as they stand in the stream: what a line without faults must come to the same by."""
-    out: list[tuple[str, bytes]] = []
-    async for one in read_all(site.client, subjects.REQUESTS, "stillwatch.partition.>"):
-        out.append((one.subject.rpartition(".")[2], one.payload))
-    return out
+    stored = read_all(site.client, subjects.REQUESTS, "stillwatch.partition.>")
+    return [(one.subject.rpartition(".")[2], one.payload) async for one in stored]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from chaos.plan import SHARES
 from chaos.run import Result
 
 MAX_DELAY: Final = 0.10
+# With fewer faults three days go by in less than four minutes, and the seconds of one recovery are a tenth of that.
+_ENOUGH_FAULTS: Final = 50
 
 
 def broken(result: Result) -> list[str]:
@@ -29,7 +31,8 @@ def broken(result: Result) -> list[str]:
         f"revocations without an audit entry: {_names(difference.unaudited)}": difference.unaudited,
         f"a gateway treats otherwise than decided: {_names(difference.refused_otherwise)}": difference.refused_otherwise,
         f"detection later by {difference.event_delay:.1%} of event time": difference.event_delay > MAX_DELAY,
-        f"a verdict later by {result.wall_share:.1%} of the time until it": result.wall_share > MAX_DELAY,
+        f"a verdict later by {result.wall_share:.1%} of the time until it": len(result.injected) >= _ENOUGH_FAULTS
+        and result.wall_share > MAX_DELAY,
         f"not recovered: {', '.join(f'{one.number + 1} {one.kind}' for one in unrecovered)}": unrecovered,
         "the line had not settled in two minutes after the last request": not result.settled,
         "nothing was decided, so nothing was compared": not result.reference.decided,
@@ -70,7 +73,7 @@ def table(result: Result) -> str:
             f"detection later, in event time: {difference.event_delay:.1%} at most",
             (
                 f"a verdict after the request that ends its tick, wall time: p50 {median(delays):.1f} s, max {delays[-1]:.1f} s; "
-                f"{result.wall_share:.1%} of the time until it at most"
+                f"{result.wall_share:.1%} of the time until it at most, while faults went on"
             ),
         ]
     )

@@ -6,6 +6,7 @@ import asyncio
 import random
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -63,14 +64,14 @@ class Result:
     reference: Outcome
     difference: Difference
     wall_delay_s: Sequence[float]  # of each verdict: from the request that ends its tick to the stored verdict
-    wall_share: float  # the largest of them, as a share of the run up to that tick
+    wall_share: float  # the largest of those while faults went on, as a share of the run up to their tick
 
 
 async def run(seed: int, faults: int, say: Say) -> Result:
     events = traffic()
     accounts = sorted({event.account for event in events})
-    tick_nano = nano_of(load_settings(PROFILE, environment={}).detection.evaluation_tick_s)
-    last_tick = tick_after(events[-1].time_unix_nano, tick_nano)
+    tick_s = load_settings(PROFILE, environment={}).detection.evaluation_tick_s
+    last_tick = tick_after(events[-1].time_unix_nano, nano_of(tick_s))
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="stillwatch-chaos-") as directory:
         say(f"{len(events):,} requests of {len(accounts)} accounts, {faults} faults, seed {seed}; starting the line")
@@ -81,6 +82,7 @@ async def run(seed: int, faults: int, say: Say) -> Result:
             started_s = time.monotonic()
             publishing = asyncio.create_task(load.run(rng))
             injected = await _inject(Ground(site, load, rng), plan(seed, faults), publishing, say)
+            under_faults = len(load.acknowledged_s)
             load.hurry = True
             await publishing
             whole = await settled(site, last_tick)
@@ -94,7 +96,7 @@ async def run(seed: int, faults: int, say: Say) -> Result:
             await _publish_all(site, order)
             await settled(site, last_tick)
             reference = await outcome_of(site, accounts)
-    delays, share = _wall_delays(found, events, load, tick_nano)
+    delays, share = _wall_delays(found, events, load, under_faults)
     return Result(
         seed, len(events), seconds, load.retries, injected, whole, found, reference,
         difference(found, reference, events, refused), delays, share,
@@ -164,15 +166,17 @@ async def _publish_all(site: Site, order: Sequence[tuple[str, bytes]]) -> None:
 
 
 def _wall_delays(
-    found: Outcome, events: Sequence[RequestEvent], load: Load, tick_nano: int
+    found: Outcome, events: Sequence[RequestEvent], load: Load, under_faults: int
 ) -> tuple[list[float], float]:
+    """From the moment at which the request that ends a verdict's tick is acknowledged; until then nobody could know."""
     delays, share = [], 0.0
     begun = load.acknowledged_unix_nano[0]
     times = [event.time_unix_nano for event in events]
     for verdict, tick in found.decided.items():
-        ending = next((place for place, time_unix_nano in enumerate(times) if time_unix_nano >= tick), len(times) - 1)
+        ending = min(bisect_left(times, tick), len(times) - 1)
         at = load.acknowledged_unix_nano[ending]
         delay_s = max(0.0, (found.stored[verdict] - at) / 1e9)
         delays.append(delay_s)
-        share = max(share, delay_s / max((at - begun) / 1e9, 1e-9))
+        if ending < under_faults:
+            share = max(share, delay_s / max((at - begun) / 1e9, 1e-9))
     return delays, share

@@ -58,8 +58,10 @@ async def settled(site: Site, last_tick_unix_nano: int, within_s: float = 120.0)
     deadline_s = time.monotonic() + within_s
     while time.monotonic() < deadline_s:
         status = await site.ask("/v1/status")
-        if status and status["aggregator"] and status["waiting"] == 0:
-            if status["aggregator"]["evaluated_unix_nano"] >= last_tick_unix_nano:
+        aggregator = (status or {}).get("aggregator")
+        if aggregator and status and status["waiting"] == 0:
+            evaluated: int = aggregator["evaluated_unix_nano"]
+            if evaluated >= last_tick_unix_nano:
                 return True
         await asyncio.sleep(_LOOK_S)
     return False
