@@ -20,14 +20,15 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--out", type=Path, default=Path(".stillwatch/chaos.json"), help="the report for programs")
     asked = options.parse_args()
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    log = asked.out.with_suffix(".log")
     try:
-        result = asyncio.run(_bounded(asked.seed, asked.faults))
+        result = asyncio.run(_bounded(asked.seed, asked.faults, log))
     except TimeoutError:
         print(f"the run did not end within {_LIMIT_S / 60:.0f} minutes", file=sys.stderr)
         return 2
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(document(result), indent=1, sort_keys=True, default=str))
-    print(f"\n{table(result)}\n\nreport: {asked.out}")
+    print(f"\n{table(result)}\n\nreport: {asked.out}, warnings of the line: {log}")
     problems = broken(result)
     for problem in problems:
         print(f"BROKEN: {problem}")
@@ -35,9 +36,9 @@ def main() -> int:
     return 1 if problems else 0
 
 
-async def _bounded(seed: int, faults: int) -> Result:
+async def _bounded(seed: int, faults: int, log: Path) -> Result:
     async with asyncio.timeout(_LIMIT_S):
-        return await run(seed, faults, _say)
+        return await run(seed, faults, _say, log)
 
 
 def _say(text: str) -> None:

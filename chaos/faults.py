@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import nats.errors
-import nats.js.errors
 from nats.js.api import DiscardPolicy, StreamConfig
 
 from chaos.load import Load
 from chaos.processes import AGGREGATOR, REPLICA, SHARD, titled
 from chaos.site import Site
-from stillwatch import subjects
 from stillwatch.errors import Unavailable
 
 # Of one fault that touches single messages.
@@ -28,10 +26,6 @@ _SILENT_S: Final = 4.0  # above the 3 s after which a feed holds an unanswered r
 _FULL_S: Final = 3.0
 _BEYOND_LEASE_S: Final = 1.0
 _RETRIES: Final = 50
-_FULL: Final = (
-    subjects.REQUESTS, subjects.VERDICTS, subjects.DEADLETTER, subjects.AUDIT,
-    f"KV_{subjects.REVOCATIONS_BUCKET}", f"KV_{subjects.CONTROL_BUCKET}",
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -97,34 +91,35 @@ async def pause_shard(ground: Ground) -> bool:
 
 
 async def fill_disk(ground: Ground) -> bool:
-    """Every stream is at its limit and takes nothing: requests, verdicts, leases, revocations. Then there is room again."""
-    before = {name: found for name in _FULL if (found := await _persist(lambda n=name: _limit(ground, n)))}  # type: ignore[misc]
+    """Every stream is at its limit and takes nothing: requests, verdicts, leases, revocations, snapshots. Then there is
+    room again."""
+    before: list[StreamConfig] = []
+
+    async def fill() -> None:
+        """Not twice: what a stream was before is what it gets back."""
+        known = {config.name for config in before}
+        for info in await ground.site.client.jetstream().streams_info():
+            if info.config.name not in known:
+                full = info.config.evolve(discard=DiscardPolicy.NEW, max_bytes=max(1, info.state.bytes))
+                await ground.site.client.jetstream().update_stream(full)
+                before.append(info.config)
+
+    async def make_room() -> None:
+        for config in before:
+            await ground.site.client.jetstream().update_stream(config)
+
+    await _persist(fill)
     await asyncio.sleep(_FULL_S)
-    for config in before.values():
-        await _persist(lambda c=config: _update(ground, c))  # type: ignore[misc]
+    await _persist(make_room)
     return bool(before)
 
 
-async def _limit(ground: Ground, name: str) -> StreamConfig:
-    info = await ground.site.client.jetstream().stream_info(name)
-    full = info.config.evolve(discard=DiscardPolicy.NEW, max_bytes=max(1, info.state.bytes))
-    await ground.site.client.jetstream().update_stream(full)
-    return info.config
-
-
-async def _update(ground: Ground, config: StreamConfig) -> StreamConfig:
-    await ground.site.client.jetstream().update_stream(config)
-    return config
-
-
-async def _persist(do: Callable[[], Awaitable[StreamConfig]]) -> StreamConfig | None:
+async def _persist(do: Callable[[], Awaitable[None]]) -> None:
     """The broker may be away for a moment, since faults overlap; what was taken must be given back all the same."""
     for _ in range(_RETRIES):
-        try:
+        with contextlib.suppress(nats.errors.Error, OSError):
             return await do()
-        except (nats.errors.Error, OSError):
-            await asyncio.sleep(0.2)
-    return None
+        await asyncio.sleep(0.2)
 
 
 async def publish_again(ground: Ground) -> bool:

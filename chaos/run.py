@@ -67,7 +67,8 @@ class Result:
     wall_share: float  # the largest of those while faults went on, as a share of the run up to their tick
 
 
-async def run(seed: int, faults: int, say: Say) -> Result:
+async def run(seed: int, faults: int, say: Say, log: Path) -> Result:
+    """``log``: where the processes' warnings are kept, which is where to look when a promise is broken."""
     events = traffic()
     accounts = sorted({event.account for event in events})
     tick_s = load_settings(PROFILE, environment={}).detection.evaluation_tick_s
@@ -91,6 +92,7 @@ async def run(seed: int, faults: int, say: Say) -> Result:
             found = await outcome_of(site, accounts)
             refused = await _as_enforced(enforcer, accounts, found.enforced)
             order = await stream_order(site)
+        log.write_bytes((Path(directory) / "faults" / "line.log").read_bytes())
         say("the same stream once more, without faults")
         async with Site(Path(directory) / "reference") as site:
             await _publish_all(site, order)
