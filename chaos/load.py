@@ -21,6 +21,7 @@ from streams.pipeline import Outgoing, Pipeline
 _BATCH_S: Final = 0.2
 _LAST_BATCH: Final = 256
 _RETRY_S: Final = 0.1
+TRICKLE_PER_S: Final = 10.0  # each partition has some within a second or two
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Load:
     events: Sequence[RequestEvent]
     partitions: int
     events_per_s: float = 50.0
+    limit: int = 0  # from this event on only a trickle: the rest is for the faults to come
     hurry: bool = False  # no more faults: the rest as fast as it goes
     acknowledged_s: list[float] = field(default_factory=list)
     acknowledged_unix_nano: list[int] = field(default_factory=list)
@@ -45,8 +47,7 @@ class Load:
         at = 0
         while at < len(self.events):
             started_s = time.monotonic()
-            size = _LAST_BATCH if self.hurry else max(1, round(self.events_per_s * _BATCH_S))
-            size = max(size, self.shuffle)
+            size = self._batch_size(at)
             batch = list(self.events[at : at + size])
             if self.shuffle:
                 rng.shuffle(batch)
@@ -55,6 +56,10 @@ class Load:
             at += len(batch)
             if not self.hurry:
                 await asyncio.sleep(max(0.0, started_s + _BATCH_S - time.monotonic()))
+
+    def _batch_size(self, at: int) -> int:
+        per_s = self.events_per_s if at < self.limit else TRICKLE_PER_S
+        return max(_LAST_BATCH if self.hurry else 1, round(per_s * _BATCH_S), self.shuffle)
 
     async def _until_acknowledged(self, batch: Sequence[RequestEvent]) -> None:
         while True:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from chaos.faults import INJECT, Ground
-from chaos.load import Load
+from chaos.load import TRICKLE_PER_S, Load
 from chaos.outcome import Difference, Outcome, difference, outcome_of, stream_order
 from chaos.plan import Planned, plan
 from chaos.site import Site
@@ -32,7 +32,6 @@ Say = Callable[[str], None]
 
 _FIRST_GUESS_S: Final = 6.0  # for one fault, until there are some to go by
 _MARGIN: Final = 1.15  # the load must outlast the faults
-_FEW_EVENTS_PER_S: Final = 10.0  # each partition has some within a second
 _ENFORCER_S: Final = 30.0
 
 
@@ -116,7 +115,8 @@ async def _inject(
         spent_s = (time.monotonic() - begun_s) / one.number if one.number > 3 else _FIRST_GUESS_S
         left = len(ground.load.events) - len(ground.load.acknowledged_s)
         lasting = (len(planned) - one.number) * spent_s * _MARGIN
-        ground.load.events_per_s = max(left / lasting, _FEW_EVENTS_PER_S)
+        ground.load.events_per_s = max(left / lasting, TRICKLE_PER_S)
+        ground.load.limit = len(ground.load.events) * (one.number + 1) // (len(planned) + 1)
         await asyncio.sleep(one.pause_s)
         ground.draw = one.draw
         at_s = time.monotonic()
