@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,7 @@ class Ground:
     load: Load
     rng: random.Random
     draw: float = 0.0
+    over_s: float | None = None  # when the fault was over, where that is before its function returns
 
 
 Inject = Callable[[Ground], Awaitable[bool]]  # whether there was something to break
@@ -73,6 +75,7 @@ async def restart_nats(ground: Ground) -> bool:
 
 async def kill_cluster(ground: Ground) -> bool:
     await ground.site.kill_line()
+    ground.over_s = time.monotonic()
     await ground.site.start_line()
     return True
 

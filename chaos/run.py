@@ -118,10 +118,10 @@ async def _inject(
         ground.load.events_per_s = max(left / lasting, TRICKLE_PER_S)
         ground.load.limit = len(ground.load.events) * (one.number + 1) // (len(planned) + 1)
         await asyncio.sleep(one.pause_s)
-        ground.draw = one.draw
+        ground.draw, ground.over_s = one.draw, None
         at_s = time.monotonic()
         took = await INJECT[one.kind](ground)
-        over_s = time.monotonic()
+        over_s = time.monotonic() if ground.over_s is None else ground.over_s
         fault = Injected(one.number, one.kind, took, over_s - at_s)
         done.append(fault)
         fault.overlapped = any(not task.done() for task in following)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from chaos.load import Load
@@ -45,9 +46,18 @@ async def into_state(site: Site, load: Load, since_s: float) -> float | None:
 
 async def all_answers(site: Site, since_s: float) -> float | None:
     """Seconds until the API, the aggregator and every shard answer and every partition has an owner."""
+    since = datetime.now(UTC) - timedelta(seconds=time.monotonic() - since_s)
     while time.monotonic() < since_s + GIVEN_UP_S:
         status = await site.ask("/v1/status")
-        if status and status["ready"] and status["aggregator"] and len(status["shards"] or []) == site.settings.shards:
+        # The API asks its parts once a second: an answer may be older than the fault.
+        fresh = status is not None and datetime.fromisoformat(status["as_of"]) >= since
+        if (
+            status
+            and fresh
+            and status["ready"]
+            and status["aggregator"]
+            and len(status["shards"] or []) == site.settings.shards
+        ):
             return time.monotonic() - since_s
         await asyncio.sleep(_LOOK_S)
     return None
