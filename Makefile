@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo up replay test check format lint types imports bench audit lock clean
+.PHONY: help setup demo up replay test check format lint types imports bench chaos audit lock clean
 
 help:
 	@echo "make demo    three days of traffic in a minute and a half: a campaign appears and is revoked"
@@ -14,6 +14,7 @@ help:
 	@echo "make up      a cluster on this machine until Ctrl-C      make replay EVENTS=file.jsonl"
 	@echo "make check   ruff, mypy, import rules                    make format"
 	@echo "make audit   known vulnerabilities in requirements.lock; says so when offline"
+	@echo "make chaos   a hundred faults under load, and what they changed: nothing      make chaos ARGS=\"--faults 10\""
 	@echo "make bench   what a request costs                        make lock    after changing dependencies"
 
 setup: $(READY)
@@ -62,6 +63,9 @@ audit: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+chaos: $(READY)
+	@$(BIN)/python -m chaos $(ARGS)
 
 lock:
 	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION))

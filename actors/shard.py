@@ -196,6 +196,7 @@ class Shard:
                     owned.empty_since_s = None
                     await self._take(partition, owned, messages)
             except Unavailable as error:
+                owned.empty_since_s = None  # an outage is no silence: publishers may have waited through it, too
                 # A feed survives an outage in place, and what is in state is skipped when it comes again: as long as
                 # the lease holds, nothing needs to be rebuilt.
                 log.warning("%s partition %d waits: %s", self.name, partition, error)

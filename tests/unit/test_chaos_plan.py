@@ -1,0 +1,85 @@
+"""The plan of a fault run, and what of a run counts as a broken promise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from chaos.faults import INJECT
+from chaos.outcome import Difference, Outcome, difference
+from chaos.plan import SHARES, plan
+from chaos.report import broken, document, table
+from chaos.run import Injected, Result
+from stillwatch.event import RequestEvent
+
+EVENTS = [RequestEvent(f"r-{n}", "a" if n % 2 else "b", 1_000 + n, {}) for n in range(6)]
+GOOD = Outcome(
+    decided={"v-1": 1_004}, stored={"v-1": 5}, acted_on={"a": 1_004}, campaigns={"c-1": 1_004},
+    revocations=frozenset({"r-1"}), enforced=frozenset({"a"}), audited={"r-1": 1}, accounts={"a": 3, "b": 3},
+)  # fmt: skip
+
+
+def compared(found: Outcome, refused: frozenset[str] = frozenset({"a"})) -> Difference:
+    return difference(found, GOOD, EVENTS, refused)
+
+
+def a_result(found: Outcome = GOOD, refused: frozenset[str] = frozenset({"a"}), faults: int = 60) -> Result:
+    injected = [Injected(n, "shard killed", True, 0.0, 1.0, 1.5) for n in range(faults)]
+    return Result(1, 6, 9.0, 0, injected, True, found, GOOD, compared(found, refused), [1.0], 0.01)
+
+
+def test_every_kind_of_fault_can_be_injected() -> None:
+    assert INJECT.keys() == SHARES.keys()
+
+
+def test_a_hundred_faults_hold_every_kind_more_than_once() -> None:
+    counted = Counter(one.kind for one in plan(1, 100))
+    assert counted.keys() == SHARES.keys()
+    assert min(counted.values()) >= 2
+
+
+def test_the_seed_decides_everything() -> None:
+    assert plan(4, 40) == plan(4, 40)
+    assert plan(4, 40) != plan(5, 40)
+
+
+def test_a_run_like_the_one_without_faults_breaks_nothing() -> None:
+    assert broken(a_result()) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "refused", "said"),
+    [
+        (replace(GOOD, accounts={"a": 2, "b": 3}), {"a"}, "1 events acknowledged"),
+        (replace(GOOD, accounts={"a": 4, "b": 3}), {"a"}, "1 events are in state twice"),
+        (replace(GOOD, decided={}), {"a"}, "verdicts missing: v-1"),
+        (replace(GOOD, decided={"v-1": 1_004, "v-2": 1_004}), {"a"}, "verdicts only with faults: v-2"),
+        (replace(GOOD, revocations=frozenset()), {"a"}, "revocations missing: r-1"),
+        (replace(GOOD, campaigns={"c-1": 1_004, "c-2": 1_004}), {"a"}, "campaigns only with faults: c-2"),
+        (replace(GOOD, audited={}), {"a"}, "without an audit entry: r-1"),
+        (replace(GOOD, acted_on={"a": 1_005}), {"a"}, "detection later by 25.0%"),
+        (GOOD, set(), "a gateway treats otherwise than decided: a"),
+    ],
+)  # fmt: skip
+def test_a_broken_promise_is_named(found: Outcome, refused: set[str], said: str) -> None:
+    [problem] = broken(a_result(found, frozenset(refused)))
+    assert said in problem
+
+
+def test_a_fault_that_is_not_recovered_from_is_named_and_shown() -> None:
+    result = a_result()
+    lost = replace(result, injected=[*result.injected[1:], Injected(9, "disk full", True, 3.0)])
+    assert broken(lost) == ["not recovered: 10 disk full"]
+    assert "inf" in table(lost)
+
+
+def test_wall_time_is_judged_only_in_a_run_that_is_long_enough() -> None:
+    assert broken(replace(a_result(), wall_share=0.2)) == ["a verdict later by 20.0% of the time until it"]
+    assert broken(replace(a_result(faults=10), wall_share=0.2)) == []
+
+
+def test_the_report_for_programs_says_which_promises_were_broken() -> None:
+    assert document(a_result())["broken"] == []
+    assert document(a_result(replace(GOOD, decided={})))["difference"]["verdicts_missing"] == ["v-1"]
