@@ -28,7 +28,7 @@ _COMMANDS: Final = {
 }  # fmt: skip
 _GROUPS: Final = {
     "streams": "commands_run", "config": "commands_run", "keys": "commands_run",
-    "campaigns": "commands_operate", "indicators": "commands_indicators",
+    "campaigns": "commands_operate", "indicators": "commands_indicators", "deadletters": "commands_deadletters",
 }  # fmt: skip
 
 

@@ -20,12 +20,14 @@ from serve import (
     routes_accounts,
     routes_campaigns,
     routes_control,
+    routes_deadletters,
     routes_events,
     routes_explanations,
     routes_indicators,
     routes_operations,
     routes_revocations,
 )
+from serve.admission import Admission
 from serve.board import Board
 from serve.context import Context
 from serve.guard import DEADLINE_S, Guard
@@ -50,6 +52,7 @@ _ROUTERS: Final = (
     routes_indicators.router,
     routes_revocations.router,
     routes_control.router,
+    routes_deadletters.router,
     authz.router,
     routes_operations.router,
 )
@@ -84,6 +87,7 @@ def build(
     board = Board(ports, about.partitions)
     metrics = HttpMetrics(board, ports.enforcer, replica=secrets.token_hex(3))
     app.state.context = Context(ports, settings, keys, about, board, metrics, Throttle())
+    app.add_middleware(Admission, metrics=metrics, places=settings.max_ongoing_requests)
     app.add_middleware(Guard, metrics=metrics, deadline_s=deadline_s)
     for kind in (ProblemError, StillwatchError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_problem)

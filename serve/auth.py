@@ -56,6 +56,8 @@ WritesEvents = Annotated[ApiKey, Security(authenticated, scopes=["events:write"]
 WritesRevocations = Annotated[ApiKey, Security(authenticated, scopes=["revocations:write"])]
 WritesLabels = Annotated[ApiKey, Security(authenticated, scopes=["labels:write"])]
 WritesIndicators = Annotated[ApiKey, Security(authenticated, scopes=["indicators:write"])]
+ReadsDeadLetters = Annotated[ApiKey, Security(authenticated, scopes=["deadletters:read"])]
+WritesDeadLetters = Annotated[ApiKey, Security(authenticated, scopes=["deadletters:write"])]
 WritesControl = Annotated[ApiKey, Security(authenticated, scopes=["control:write"])]
 
 

@@ -27,6 +27,8 @@ Scope = Literal[
     "labels:write",
     "control:write",
     "indicators:write",
+    "deadletters:read",
+    "deadletters:write",
     "metrics:read",
     "authz:check",
 ]

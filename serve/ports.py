@@ -14,6 +14,7 @@ from stillwatch.ports import (
     CampaignBook,
     Clock,
     Control,
+    DeadLetters,
     EventPublisher,
     RevocationStore,
     Shards,
@@ -29,6 +30,16 @@ class Enforcer(Protocol):
     @property
     def loaded(self) -> bool:
         """False until everything that is stored has been read once."""
+        ...
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago it last heard of the revocations: a change, a list or a heartbeat."""
+        ...
+
+    @property
+    def interruptions(self) -> int:
+        """How often its watch had to start over."""
         ...
 
     @property
@@ -52,6 +63,7 @@ class ServePorts:
     verdicts: VerdictLog
     audit: AuditLog
     control: Control
+    dead_letters: DeadLetters
     enforcer: Enforcer
     close: Callable[[], Awaitable[None]]
 

@@ -27,6 +27,7 @@ H_FIELD: Final = "Stillwatch-Field"
 H_DETAIL: Final = "Stillwatch-Detail"
 H_SUBJECT: Final = "Stillwatch-Subject"
 H_SEQUENCE: Final = "Stillwatch-Sequence"
+H_REPLAYED: Final = "Stillwatch-Replayed"  # when it was replayed, unix s, and by whom
 H_TRUNCATED: Final = "Stillwatch-Truncated"  # the original size, where the payload had to be cut to fit
 
 ENFORCEMENT_KEY: Final = "enforcement"  # `on` or `off` in the control bucket: the kill switch

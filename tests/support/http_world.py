@@ -160,6 +160,7 @@ class LocalEnforcer:
         self._store, self._control, self._clock = store, control, clock
         self._keys: dict[str, Enforcement] = {}
         self._on = self.loaded = True
+        self.silent_s, self.interruptions = 0.0, 0
         self.broken = False
 
     async def refresh(self) -> None:
@@ -226,6 +227,7 @@ class World:
         self.verdicts, self.audit = Part(self.hub.verdicts), Part(self.hub.audit)
         self.revocations = Part(self.hub.revocations, local.refresh)
         self.control = Part(self.hub.control, local.refresh)
+        self.dead_letters = Part(self.hub.dead_letters)
         self.closed = 0
         self.app: FastAPI = build(
             self.ports(), settings or ServeSettings(), KEYS.ring, About("test", PARTITIONS, "shadow", "2026.11.1"),
@@ -236,7 +238,7 @@ class World:
     def ports(self) -> ServePorts:
         return ServePorts(
             self.clock, self.events, self.shards, self.campaigns, self.revocations, self.verdicts, self.audit,
-            self.control, self.enforcer, self._close,
+            self.control, self.dead_letters, self.enforcer, self._close,
         )  # type: ignore[arg-type]  # fmt: skip
 
     async def _close(self) -> None:
