@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo up replay test check format lint types imports bench lock clean
+.PHONY: help setup demo up replay test check format lint types imports bench fuzz soak lock clean
 
 help:
 	@echo "make demo    three days of traffic in a minute and a half: a campaign appears and is revoked"
 	@echo "make test    everything CI runs: checks, then all tests"
 	@echo "make up      a cluster on this machine until Ctrl-C      make replay EVENTS=file.jsonl"
 	@echo "make check   ruff, mypy, import rules                    make format"
+	@echo "make fuzz    what nobody should send, at every door       make soak    an hour at half of the maximum"
 	@echo "make bench   what a request costs                        make lock    after changing dependencies"
 
 setup: $(READY)
@@ -58,6 +59,12 @@ test: check
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+fuzz: $(READY)
+	@$(BIN)/python -m benchmarks.fuzz --inputs $(or $(INPUTS),10000) --seed $(or $(SEED),1)
+
+soak: $(READY)
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
 lock:
 	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION))

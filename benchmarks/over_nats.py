@@ -46,7 +46,7 @@ def measure(count: int = 24_000) -> EndToEnd:
         settings, _ = with_local_key(load_settings("configs/profiles/demo.yaml", overrides))
         with cluster(settings) as running:
             published = asyncio.run(_publish(running.settings, made))
-            in_cluster = asyncio.run(_drain(running.settings))
+            in_cluster = asyncio.run(drain(running.settings))
             plain = asyncio.run(_plain_river(running.settings, count))
             call = _ray_call(running.settings)
             refusals = asyncio.run(_refusals(running))
@@ -64,7 +64,7 @@ async def _publish(settings: Settings, made: list[RequestEvent]) -> float:
     return taken
 
 
-async def _drain(settings: Settings, within_s: float = 180.0) -> float:
+async def drain(settings: Settings, within_s: float = 180.0) -> float:
     """Events per second into state, while nobody publishes: what waited at the start, over the time until nothing does.
 
     The broker counts, not the shards: an event leaves the count when it is acknowledged, which is after it is in state.
