@@ -22,8 +22,9 @@ GOOD = encode_event(RequestEvent("r-1", "a", NOW))
 
 
 def test_nothing_that_nobody_should_send_crashes_stalls_or_is_lost() -> None:
-    nats, decoder, http = run(1_000, seed=3)
-    assert [door.failures for door in (nats, decoder, http)] == [[], [], []]
+    nats, http, decoder = run(1_000, seed=3)
+    assert nats.inputs + http.inputs + decoder.inputs == 1_000
+    assert [door.failures for door in (nats, http, decoder)] == [[], [], []]
     assert nats.outcomes["taken"] > 100
     assert nats.outcomes["dead letters"] > 100
     assert http.inputs > 30
