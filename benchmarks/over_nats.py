@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 import ray
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from benchmarks.in_process import PlainRiver
@@ -46,7 +47,7 @@ def measure(count: int = 24_000) -> EndToEnd:
         settings, _ = with_local_key(load_settings("configs/profiles/demo.yaml", overrides))
         with cluster(settings) as running:
             published = asyncio.run(_publish(running.settings, made))
-            in_cluster = asyncio.run(drain(running.settings))
+            in_cluster = asyncio.run(_drain(running.settings))
             plain = asyncio.run(_plain_river(running.settings, count))
             call = _ray_call(running.settings)
             refusals = asyncio.run(_refusals(running))
@@ -64,7 +65,7 @@ async def _publish(settings: Settings, made: list[RequestEvent]) -> float:
     return taken
 
 
-async def drain(settings: Settings, within_s: float = 180.0) -> float:
+async def _drain(settings: Settings, within_s: float = 180.0) -> float:
     """Events per second into state, while nobody publishes: what waited at the start, over the time until nothing does.
 
     The broker counts, not the shards: an event leaves the count when it is acknowledged, which is after it is in state.
@@ -72,20 +73,22 @@ async def drain(settings: Settings, within_s: float = 180.0) -> float:
     client = await connect(settings.nats, "bench-count")
     jetstream = client.jetstream()
 
-    async def waiting() -> int:
-        names = [consumer_name(partition) for partition in range(settings.partitions)]
-        infos = await asyncio.gather(*(jetstream.consumer_info(REQUESTS, name) for name in names))
-        return sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in infos)
-
-    at_start, started = await waiting(), time.perf_counter()
+    at_start, started = await not_in_state(jetstream, settings), time.perf_counter()
     if at_start < _ENOUGH_WAITING:
         raise RuntimeError(f"only {at_start} events waited when the last was published: publish more than that")
     async with asyncio.timeout(within_s):
-        while await waiting():  # noqa: ASYNC110 - the shards are other processes
+        while await not_in_state(jetstream, settings):  # noqa: ASYNC110 - the shards are other processes
             await asyncio.sleep(0.02)
     taken = time.perf_counter() - started
     await close(client)
     return at_start / taken
+
+
+async def not_in_state(jetstream: JetStreamContext, settings: Settings) -> int:
+    """Messages that no shard has acknowledged."""
+    names = [consumer_name(partition) for partition in range(settings.partitions)]
+    infos = await asyncio.gather(*(jetstream.consumer_info(REQUESTS, name) for name in names))
+    return sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in infos)
 
 
 async def _plain_river(settings: Settings, count: int) -> float:

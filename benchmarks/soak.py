@@ -1,7 +1,6 @@
 """`python -m benchmarks.soak --minutes M`: the whole cluster at half of what it was measured to take, and what leans.
 
-Real processes: nats-server, Ray, two shards, the aggregator, the API. First the maximum is measured (as ``make bench`` does);
-then events come at half of that, by the clock, until the time is over. Memory of every process and the lag of the partitions
+Real processes: nats-server, Ray, two shards, the aggregator, the API. First the maximum is measured; then events come at half of that, by the clock, until the time is over. Memory of every process and the lag of the partitions
 are sampled every few seconds. It exits 1 when a process has ended or the lag has grown.
 """
 
@@ -19,7 +18,7 @@ from typing import Any, Final
 
 import httpx
 
-from benchmarks.over_nats import drain
+from benchmarks.over_nats import not_in_state
 from benchmarks.soak_samples import Series, lean, memory_mib, table, tree
 from benchmarks.workload import events, fingerprinted
 from launch.cluster import Running, cluster
@@ -73,20 +72,25 @@ def run(minutes: float, rate_per_s: float | None = None) -> Soak:
         settings, key = with_local_key(load_settings("configs/profiles/demo.yaml", overrides))
         with cluster(settings) as running:
             if rate_per_s is None:
-                asyncio.run(_fill(running, made))
-                soak.maximum_per_s = asyncio.run(drain(running.settings))
+                soak.maximum_per_s = asyncio.run(_maximum(running, made))
                 rate_per_s = soak.maximum_per_s / 2
             soak.rate_per_s = rate_per_s
             asyncio.run(_soak(running, key, made, soak))
     return soak
 
 
-async def _fill(running: Running, made: list[RequestEvent]) -> None:
+async def _maximum(running: Running, made: list[RequestEvent]) -> float:
+    """Events a second from the first publish until all are in state: the publisher has its share of this machine, as later."""
     client = await connect(running.settings.nats, "soak-fill")
+    started_s = time.monotonic()
     hub = jetstream_hub(client, running.settings, SystemClock())
     for start in range(0, len(made), 500):
-        await hub.publisher.publish(made[start : start + 500])
+        await hub.publisher.publish([_again(made, n, "fill") for n in range(start, min(start + 500, len(made)))])
+    while await not_in_state(client.jetstream(), running.settings):  # noqa: ASYNC110 - the shards are other processes
+        await asyncio.sleep(0.02)
+    taken_s = time.monotonic() - started_s
     await close(client)
+    return len(made) / taken_s
 
 
 async def _soak(running: Running, key: str, made: list[RequestEvent], soak: Soak) -> None:
@@ -110,10 +114,10 @@ async def _soak(running: Running, key: str, made: list[RequestEvent], soak: Soak
     await close(client)
 
 
-def _again(made: list[RequestEvent], number: int) -> RequestEvent:
+def _again(made: list[RequestEvent], number: int, of: str = "soak") -> RequestEvent:
     """The same accounts for ever, with new requests of now: their state is bounded, so memory has no reason to grow."""
     event = made[number % len(made)]
-    return replace(event, id=f"soak-{number}", time_unix_nano=time.time_ns())
+    return replace(event, id=f"{of}-{number}", time_unix_nano=time.time_ns())
 
 
 async def _sample(running: Running, key: str, soak: Soak, started_s: float, stop: asyncio.Event) -> None:
