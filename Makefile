@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo up replay test check format lint types imports bench chaos audit lock clean
+.PHONY: help setup demo up replay test check format lint types imports bench chaos fuzz soak audit lock clean
 
 help:
 	@echo "make demo    three days of traffic in a minute and a half: a campaign appears and is revoked"
@@ -15,6 +15,7 @@ help:
 	@echo "make check   ruff, mypy, import rules                    make format"
 	@echo "make audit   known vulnerabilities in requirements.lock; says so when offline"
 	@echo "make chaos   a hundred faults under load, and what they changed: nothing      make chaos ARGS=\"--faults 10\""
+	@echo "make fuzz    what nobody should send, at every door       make soak    an hour at half of the maximum"
 	@echo "make bench   what a request costs                        make lock    after changing dependencies"
 
 setup: $(READY)
@@ -66,6 +67,12 @@ bench: $(READY)
 
 chaos: $(READY)
 	@$(BIN)/python -m chaos $(ARGS)
+
+fuzz: $(READY)
+	@$(BIN)/python -m benchmarks.fuzz --inputs $(or $(INPUTS),10000) --seed $(or $(SEED),1)
+
+soak: $(READY)
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),60)
 
 lock:
 	@test -x $(BIN)/uv || ($(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv==$(UV_VERSION))

@@ -15,18 +15,20 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from opentelemetry.trace import SpanKind, Tracer
 
 from actors.membership import Membership
 from actors.outbox import Horizon, Outbox
+from actors.progress import Progress
 from actors.recovery import PartitionSnapshots
 from actors.snapshots import Snapshots
 from actors.spans import of_ids, parent_and_links, remote_context, traceparent_of
-from stillwatch.errors import NotOwner, StillwatchError, Unavailable
+from stillwatch.errors import NotOwner, StillwatchError, StreamRewound, Unavailable
 from stillwatch.event import RequestEvent
+from stillwatch.gateway.tasks import end
 from stillwatch.names import SPAN_PROCESS
 from stillwatch.partition import partition_of
 from stillwatch.ports import (
@@ -42,6 +44,7 @@ from stillwatch.ports import (
     Mark,
     Part,
     PartitionFeed,
+    PartitionStatus,
     RawMessage,
     ShardStatus,
 )
@@ -56,6 +59,9 @@ log = logging.getLogger("stillwatch.shard")
 _SLICE: Final = 100
 _PAUSE_S: Final = 0.05  # of a partition whose cuts the aggregator does not keep up with
 _RETRY_S: Final = 1.0
+# An envelope can hold a thousand events that are none: letters are stored between slices too.
+_LETTERS_AT_ONCE: Final = 1_000
+_LOOK_WITHIN_S: Final = 1.0  # below the 1.5 s that a question for the status is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class _Owned:
     outbox: Outbox
     letters: list[DeadLetter] = field(default_factory=list)  # in state as rejected, not yet stored
     unacknowledged: bool = False
+    progress: Progress = field(default_factory=Progress)
     empty_since_s: float | None = None  # monotonic: no message was there since
 
 
@@ -98,6 +105,7 @@ class Shard:
         self._cut = asyncio.Event()  # there is something to tell the aggregator
         self._tasks: list[asyncio.Task[None]] = []
         self._owners: dict[int, asyncio.Task[None]] = {}  # one for each partition that it wants
+        self._why_not: dict[int, str] = {}  # why a partition that is wanted is not worked on
 
     async def start(self) -> None:
         self._follow_wishes()
@@ -105,10 +113,7 @@ class Shard:
 
     async def stop(self) -> None:
         """Stop pulling, leave snapshots, give the leases back: another shard need not wait for them to expire."""
-        tasks = [*self._tasks, *self._owners.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end([*self._tasks, *self._owners.values()])
         await asyncio.gather(*(self._hand_over(owned) for owned in self._owned.values()), return_exceptions=True)
         self._owned.clear()
         await self._members.leave()
@@ -129,8 +134,10 @@ class Shard:
                 if await self._claim(partition):
                     await self._work(partition, self._owned[partition])
             except StillwatchError as error:
+                self._why_not[partition] = str(error)
                 log.warning("%s partition %d: %s", self.name, partition, error)
-            except Exception:  # the loop is the supervisor: whatever broke, the state is rebuilt and work goes on
+            except Exception as error:  # the loop is the supervisor: whatever broke, the state is rebuilt
+                self._why_not[partition] = f"{type(error).__name__}; its state is being rebuilt"
                 log.exception("%s partition %d failed; rebuilding it", self.name, partition)
             lost = self._owned.pop(partition, None)
             if lost is not None and partition not in self._members.wanted and self._holds(lost):
@@ -169,12 +176,21 @@ class Shard:
         restored = await self._snapshots.newest(partition, lease.epoch)
         if restored is not None:
             owned.core, owned.outbox = restored
-        owned.feed = await self._ports.events.open(partition, owned.core.last_sequence)
+        owned.feed = await self._open(owned)
+        self._why_not.pop(partition, None)
         log.info(
             "%s owns partition %d, epoch %d, from sequence %d on",
             self.name, partition, lease.epoch, owned.core.last_sequence + 1,
         )  # fmt: skip
         return True
+
+    async def _open(self, owned: _Owned) -> PartitionFeed:
+        try:
+            return await self._ports.events.open(owned.core.partition, owned.core.last_sequence)
+        except StreamRewound as error:
+            log.error("%s: %s", self.name, error)
+            owned.core.rewind(error.sequence)
+            return await self._ports.events.open(owned.core.partition, owned.core.last_sequence)
 
     async def _work(self, partition: int, owned: _Owned) -> None:
         ingest, clock, feed = self._settings.ingest, self._ports.clock, owned.feed
@@ -188,15 +204,21 @@ class Shard:
                     await asyncio.sleep(_PAUSE_S)
                     continue
                 asked_s = clock.monotonic_s()
-                messages = await feed.fetch(ingest.batch_messages, ingest.fetch_timeout_s)
+                messages = await owned.progress.fetch(feed, ingest.batch_messages, ingest.fetch_timeout_s)
                 if not messages:
                     owned.empty_since_s = asked_s if owned.empty_since_s is None else owned.empty_since_s
+                    await owned.progress.nothing_came(feed, clock.monotonic_s())
                     self._follow(owned)
                 elif self._holds(owned):
                     owned.empty_since_s = None
                     await self._take(partition, owned, messages)
+                    owned.progress.came()
+            except StreamRewound as error:
+                log.error("%s: %s", self.name, error)
+                owned.core.rewind(error.sequence)
             except Unavailable as error:
                 owned.empty_since_s = None  # an outage is no silence: publishers may have waited through it, too
+                owned.progress.problem = str(error)
                 # A feed survives an outage in place, and what is in state is skipped when it comes again: as long as
                 # the lease holds, nothing needs to be rebuilt.
                 log.warning("%s partition %d waits: %s", self.name, partition, error)
@@ -212,8 +234,13 @@ class Shard:
         contexts = [context for m in messages if (context := remote_context(m.traceparent)) is not None]
         observed: list[Observed] = []
         for start in range(0, len(messages), _SLICE):
-            observed.append(owned.core.observe(messages[start : start + _SLICE]))
+            one = owned.core.observe(messages[start : start + _SLICE])
+            observed.append(one)
+            owned.letters += one.dead_letters
             await asyncio.sleep(0)
+            if len(owned.letters) >= _LETTERS_AT_ONCE:
+                with suppress(Unavailable):  # the rest of the batch is in our hands: it is taken first
+                    await self._store_letters(owned)
         contexts += [of_ids(*ids) for one in observed for ids in one.contexts]
         parent, links = parent_and_links(contexts)
         attributes: dict[str, str | int] = {
@@ -232,7 +259,6 @@ class Shard:
             SPAN_PROCESS, context=parent, kind=SpanKind.CONSUMER, links=links, attributes=attributes,
             start_time=started_unix_nano,
         ) as span:  # fmt: skip
-            owned.letters += [letter for one in observed for letter in one.dead_letters]
             owned.unacknowledged = True
             await self._settle(owned)
         traceparent = traceparent_of(span) if parent is not None else None
@@ -243,12 +269,15 @@ class Shard:
 
     async def _settle(self, owned: _Owned) -> None:
         """Stores the dead letters, then acknowledges. What fails here is tried again before the next batch."""
-        if owned.letters:
-            await self._ports.dead_letters.put(owned.letters)
-            owned.letters = []
+        await self._store_letters(owned)
         if owned.unacknowledged and owned.feed is not None:
             await owned.feed.ack(owned.core.last_sequence)
             owned.unacknowledged = False
+
+    async def _store_letters(self, owned: _Owned) -> None:
+        if owned.letters:
+            await self._ports.dead_letters.put(owned.letters)
+            owned.letters = []
 
     async def _keep_leases(self) -> None:
         ttl_s = self._settings.ingest.lease_ttl_s
@@ -356,9 +385,20 @@ class Shard:
         return self._core_of(event.account).score(event)
 
     async def status(self) -> ShardStatus:
-        partitions = []
-        for _, owned in sorted(self._owned.items()):
-            if owned.feed is not None:
-                waiting = await owned.feed.waiting()
-                partitions.append(owned.core.status(waiting, self._holds(owned)))
-        return ShardStatus(self.name, tuple(partitions), os.getpid(), self._snapshots.counts)
+        """Answers also when NATS does not: then with what was known last, and why."""
+        working = [(owned, owned.feed) for _, owned in sorted(self._owned.items()) if owned.feed is not None]
+        await asyncio.gather(*(owned.progress.look(feed, _LOOK_WITHIN_S) for owned, feed in working))
+        problems = [f"partition {number}: {why}" for number, why in sorted(self._why_not.items())]
+        return ShardStatus(
+            self.name, tuple(self._partition_status(owned, feed) for owned, feed in working), os.getpid(),
+            self._snapshots.counts, tuple(problems),
+        )  # fmt: skip
+
+    def _partition_status(self, owned: _Owned, feed: PartitionFeed) -> PartitionStatus:
+        progress, core = owned.progress, owned.core
+        lag_nano = self._ports.clock.unix_nano() - core.received_unix_nano if core.received_unix_nano else 0
+        return replace(
+            core.status(progress.waiting, self._holds(owned)),
+            lag_s=max(lag_nano, 0) / 1e9 if progress.waiting else 0.0,
+            restarts=feed.restarts, rebuilds=progress.rebuilds, problem=progress.problem,
+        )  # fmt: skip

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 import ray
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from benchmarks.in_process import PlainRiver
@@ -72,20 +73,22 @@ async def _drain(settings: Settings, within_s: float = 180.0) -> float:
     client = await connect(settings.nats, "bench-count")
     jetstream = client.jetstream()
 
-    async def waiting() -> int:
-        names = [consumer_name(partition) for partition in range(settings.partitions)]
-        infos = await asyncio.gather(*(jetstream.consumer_info(REQUESTS, name) for name in names))
-        return sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in infos)
-
-    at_start, started = await waiting(), time.perf_counter()
+    at_start, started = await not_in_state(jetstream, settings), time.perf_counter()
     if at_start < _ENOUGH_WAITING:
         raise RuntimeError(f"only {at_start} events waited when the last was published: publish more than that")
     async with asyncio.timeout(within_s):
-        while await waiting():  # noqa: ASYNC110 - the shards are other processes
+        while await not_in_state(jetstream, settings):  # noqa: ASYNC110 - the shards are other processes
             await asyncio.sleep(0.02)
     taken = time.perf_counter() - started
     await close(client)
     return at_start / taken
+
+
+async def not_in_state(jetstream: JetStreamContext, settings: Settings) -> int:
+    """Messages that no shard has acknowledged."""
+    names = [consumer_name(partition) for partition in range(settings.partitions)]
+    infos = await asyncio.gather(*(jetstream.consumer_info(REQUESTS, name) for name in names))
+    return sum((info.num_pending or 0) + (info.num_ack_pending or 0) for info in infos)
 
 
 async def _plain_river(settings: Settings, count: int) -> float:

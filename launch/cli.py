@@ -30,7 +30,7 @@ _GROUPS: Final = {
     "streams": "commands_run", "config": "commands_run", "keys": "commands_keys",
     "campaigns": "commands_operate", "indicators": "commands_indicators",
     "audit": "commands_audit",
-    "approvals": "commands_safety", "never-act": "commands_safety",
+    "approvals": "commands_safety", "never-act": "commands_safety", "deadletters": "commands_deadletters",
 }  # fmt: skip
 
 

@@ -127,6 +127,7 @@ async def make_serve_ports(settings: Settings) -> ServePorts:
         audit=hub.audit,
         control=hub.control,
         never_act=hub.never_act,
+        dead_letters=hub.dead_letters,
         enforcer=InRam(enforcer),
         close=shut_down,
     )
@@ -141,6 +142,14 @@ class InRam:
     @property
     def loaded(self) -> bool:
         return self.enforcer.stats.loaded
+
+    @property
+    def silent_s(self) -> float:
+        return self.enforcer.silent_s
+
+    @property
+    def interruptions(self) -> int:
+        return self.enforcer.stats.interruptions
 
     @property
     def active(self) -> int:

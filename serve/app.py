@@ -21,6 +21,7 @@ from serve import (
     routes_approvals,
     routes_campaigns,
     routes_control,
+    routes_deadletters,
     routes_events,
     routes_explanations,
     routes_indicators,
@@ -28,6 +29,7 @@ from serve import (
     routes_operations,
     routes_revocations,
 )
+from serve.admission import Admission
 from serve.board import Board
 from serve.context import Context
 from serve.guard import DEADLINE_S, Guard
@@ -56,6 +58,7 @@ _ROUTERS: Final = (
     routes_approvals.router,
     routes_never_act.router,
     routes_control.router,
+    routes_deadletters.router,
     authz.router,
     routes_operations.router,
 )
@@ -94,6 +97,7 @@ def build(
     tokens = Tokens(settings.oidc, ports.clock) if settings.oidc is not None else None
     metrics = HttpMetrics(board, ports.enforcer, watch, replica=secrets.token_hex(3))
     app.state.context = Context(ports, settings, watch, tokens, about, board, metrics, Throttle())
+    app.add_middleware(Admission, metrics=metrics, places=settings.max_ongoing_requests)
     app.add_middleware(Guard, metrics=metrics, deadline_s=deadline_s)
     for kind in (ProblemError, StillwatchError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, on_problem)

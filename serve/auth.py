@@ -77,6 +77,8 @@ WritesApprovals = Annotated[Caller, Security(authenticated, scopes=["approvals:w
 WritesNeverAct = Annotated[Caller, Security(authenticated, scopes=["never-act:write"])]
 WritesLabels = Annotated[Caller, Security(authenticated, scopes=["labels:write"])]
 WritesIndicators = Annotated[Caller, Security(authenticated, scopes=["indicators:write"])]
+ReadsDeadLetters = Annotated[Caller, Security(authenticated, scopes=["deadletters:read"])]
+WritesDeadLetters = Annotated[Caller, Security(authenticated, scopes=["deadletters:write"])]
 WritesControl = Annotated[Caller, Security(authenticated, scopes=["control:write"])]
 
 

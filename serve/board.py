@@ -21,6 +21,9 @@ log = logging.getLogger("stillwatch.serve")
 MAX_AGE_S: Final = 1.0
 # Below the 3 s that a kubelet's probe is usually given; a shard that scores a large batch answers within one.
 ANSWER_WITHIN_S: Final = 2.0
+# A heartbeat comes every two seconds, and a silent feed starts over after five.
+SILENT_AFTER_S: Final = 15.0
+_MAX_REASONS: Final = 8
 T = TypeVar("T")
 
 
@@ -91,8 +94,14 @@ class Board:
             if unowned:
                 few = ", ".join(map(str, unowned[:8])) + (", …" if len(unowned) > 8 else "")
                 reasons.append(f"{len(unowned)} of {self._partitions} partitions have no owner: {few}")
-        if not self._ports.enforcer.loaded:
+            reasons += [why for shard in state.shards for why in shard.problems][:_MAX_REASONS]
+            stuck = [(p.partition, p.problem) for p in state.partitions().values() if p.problem]
+            reasons += [f"partition {number}: {problem}" for number, problem in stuck[:_MAX_REASONS]]
+        enforcer = self._ports.enforcer
+        if not enforcer.loaded:
             reasons.append("the enforcer has not read the revocations yet; /authz allows everything")
+        elif enforcer.silent_s > SILENT_AFTER_S:
+            reasons.append(f"the enforcer has heard nothing of the revocations for {enforcer.silent_s:.0f} s")
         return reasons
 
 

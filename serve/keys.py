@@ -31,6 +31,8 @@ Scope = Literal[
     "never-act:write",
     "control:write",
     "indicators:write",
+    "deadletters:read",
+    "deadletters:write",
     "metrics:read",
     "authz:check",
 ]

@@ -35,6 +35,8 @@ class HttpMetrics(Collector):
         self._rejected: Counts[tuple[str]] = Counts()
         self._decisions: Counts[tuple[str]] = Counts()
         self._registry = CollectorRegistry(auto_describe=False)
+        self._shed: Counts[tuple[str]] = Counts({("question",): 0, ("events",): 0})  # 0 is known, too
+        self._enforcer = enforcer
         self._registry.register(_Cluster(board, enforcer))
         self._registry.register(self)
 
@@ -43,6 +45,13 @@ class HttpMetrics(Collector):
 
     def rejected(self, reason: str) -> None:
         self._rejected[(reason,)] += 1
+
+    def shed(self, kind: str) -> None:
+        self._shed[(kind,)] += 1
+
+    @property
+    def shed_requests(self) -> int:
+        return sum(self._shed.values())
 
     def decision(self, decision: str) -> None:
         self._decisions[(decision,)] += 1
@@ -60,6 +69,20 @@ class HttpMetrics(Collector):
         yield self._family(
             "stillwatch_authz_decisions_total", "Answers of /authz; open_* were allowed without knowing",
             self._decisions, "decision",
+        )  # fmt: skip
+        yield self._family(
+            "stillwatch_shed_requests_total", "Requests turned away under load, questions first", self._shed, "kind"
+        )
+        silence = GaugeMetricFamily(
+            _name("stillwatch_enforcer_silence_seconds"),
+            "Since the enforcer last heard of the revocations",
+            labels=["replica"],
+        )
+        silence.add_metric([self._replica], self._enforcer.silent_s)
+        yield silence
+        yield self._family(
+            "stillwatch_enforcer_interruptions_total", "Times that the enforcer's watch started over",
+            {(): self._enforcer.interruptions},
         )  # fmt: skip
 
         used = GaugeMetricFamily(
@@ -169,11 +192,36 @@ class _Cluster(Collector):
         for number, partition in partitions:
             waiting.add_metric([str(number)], partition.waiting)
         yield waiting
+        lag = GaugeMetricFamily(
+            _name("stillwatch_partition_lag_seconds"),
+            "Age of the newest message in state while others wait",
+            labels=["partition"],
+        )
+        stuck = GaugeMetricFamily(
+            _name("stillwatch_partition_stuck"),
+            "1 while nothing comes for a reason that the status names",
+            labels=["partition"],
+        )
+        clamps = CounterMetricFamily(
+            _name("stillwatch_clamped_times_total"),
+            "Events whose time was set to what can be",
+            labels=["partition", "clock"],
+        )
+        for number, partition in partitions:
+            lag.add_metric([str(number)], partition.lag_s)
+            stuck.add_metric([str(number)], bool(partition.problem))
+            clamps.add_metric([str(number), "future"], partition.clamped_future)
+            clamps.add_metric([str(number), "ancient"], partition.clamped_ancient)
+        yield from (lag, stuck, clamps)
         totals: tuple[tuple[Counter, str, str], ...] = (
             ("stillwatch_events_total", "Events taken into state", "events"),
             ("stillwatch_duplicates_total", "Events whose id was seen before", "duplicates"),
             ("stillwatch_rejected_total", "Events sent to the dead letters", "rejected"),
             ("stillwatch_late_events_total", "Events that came after silence had closed their tick", "late_events"),
+            ("stillwatch_feed_restarts_total", "Subscriptions made anew", "restarts"),
+            ("stillwatch_feed_rebuilds_total", "Feeds made anew because messages waited and none came", "rebuilds"),
+            ("stillwatch_stream_rewinds_total", "Times that the stream gave out numbers again", "rewinds"),
+            ("stillwatch_failed_summaries_total", "Accounts that could not be summed up at a tick", "failed_summaries"),
             ("stillwatch_merged_ticks_total", "Ticks at which nothing could be said", "merged_cuts"),
             (
                 "stillwatch_evicted_accounts_total",

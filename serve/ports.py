@@ -14,6 +14,7 @@ from stillwatch.ports import (
     CampaignBook,
     Clock,
     Control,
+    DeadLetters,
     EventPublisher,
     NeverActStore,
     RevocationStore,
@@ -31,6 +32,16 @@ class Enforcer(Protocol):
     @property
     def loaded(self) -> bool:
         """False until everything that is stored has been read once."""
+        ...
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago it last heard of the revocations: a change, a list or a heartbeat."""
+        ...
+
+    @property
+    def interruptions(self) -> int:
+        """How often its watch had to start over."""
         ...
 
     @property
@@ -55,6 +66,7 @@ class ServePorts:
     audit: AuditLog
     control: Control
     never_act: NeverActStore
+    dead_letters: DeadLetters
     enforcer: Enforcer
     close: Callable[[], Awaitable[None]]
 

@@ -26,6 +26,7 @@ from stillwatch.errors import (
     SettingsError,
     SnapshotIncompatible,
     StillwatchError,
+    StreamRewound,
     Unavailable,
 )
 
@@ -45,6 +46,7 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "headers-too-large": (431, "The headers are too large"),
     "internal": (500, "Stillwatch has a bug"),
     "misconfigured": (500, "This deployment can not work as it is configured"),
+    "overloaded": (503, "There is too much to do at the moment"),
     "unavailable": (503, "A part that is needed did not answer"),
 }
 _OF_ERROR: Final[Mapping[type[StillwatchError], str]] = {
@@ -52,6 +54,7 @@ _OF_ERROR: Final[Mapping[type[StillwatchError], str]] = {
     Conflict: "conflict",
     Unavailable: "unavailable",
     NotOwner: "unavailable",
+    StreamRewound: "unavailable",
     SettingsError: "misconfigured",
     DeploymentMismatch: "misconfigured",
     SnapshotIncompatible: "misconfigured",

@@ -78,6 +78,8 @@ async def get_status(ctx: Ctx, key: ReadsCampaigns) -> StatusOut:
         duplicates=sum(item.duplicates for item in partitions),
         rejected=sum(item.rejected for item in partitions),
         waiting=sum(item.waiting for item in partitions),
+        lag_s=max((item.lag_s for item in partitions), default=0.0),
+        shed=ctx.metrics.shed_requests,
         accounts=sum(item.accounts for item in partitions),
         shards=None if state.shards is None else list(state.shards),
         aggregator=state.aggregator,

@@ -330,6 +330,10 @@ class StatusOut(BaseModel):
     duplicates: int
     rejected: int
     waiting: int = Field(description="Messages in the stream that no shard has taken yet")
+    lag_s: float = Field(
+        description="Scores are this old at worst: age of the newest message in state while others wait"
+    )
+    shed: int = Field(description="Requests that this replica has turned away under load since its start")
     accounts: int
     shards: list[ShardStatus] | None
     aggregator: AggregatorStatus | None

@@ -5,6 +5,7 @@
     ├── DeploymentMismatch     the streams on this NATS were made for another partition count
     ├── NotOwner               this shard does not own the account's partition (any more)
     ├── Unavailable            a part that is needed did not answer in time; try again
+    ├── StreamRewound          the stream gives out numbers again that are in state already
     ├── Conflict               the request contradicts what is stored (idempotency key reused, stale revision)
     ├── NotFound               no such account, campaign or revocation
     ├── Fenced                 another owner has taken over; what was to be written was refused
@@ -63,6 +64,20 @@ class Unavailable(StillwatchError):
 
     def __str__(self) -> str:
         return f"{self.what} is not available: {self.problem}. Try again in {self.retry_after_s:g} s"
+
+
+class StreamRewound(StillwatchError):
+    """What comes next has numbers behind ``sequence``, though higher ones were seen before."""
+
+    def __init__(self, partition: int, sequence: int, why: str) -> None:
+        super().__init__(partition, sequence, why)
+        self.partition, self.sequence, self.why = partition, sequence, why
+
+    def __str__(self) -> str:
+        return (
+            f"partition {self.partition}: {self.why}; it goes on behind sequence {self.sequence}. State is kept; look why "
+            "the stream lost messages"
+        )
 
 
 class Conflict(StillwatchError):

@@ -25,6 +25,7 @@ RejectReason = Literal[
     "account_mismatch",   # the body names another account than the subject it came on
     "partition_mismatch", # an envelope holds an account of another partition
     "oversize",           # more events, attributes or bytes than the limits
+    "processing_failed",  # valid, and taking it into state failed: a bug of ours. Replay it with the version that mends it
 ]  # fmt: skip
 
 ACCOUNT_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")

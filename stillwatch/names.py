@@ -23,12 +23,22 @@ Counter = Literal[
     "stillwatch_verdicts_total",            # accounts that automatic verdicts acted on
     "stillwatch_suppressed_actions_total",  # accounts that actions were held back from; label: because (a limit, or stale)
     "stillwatch_never_act_ended_total",     # entries of the never-act list that ended
+    "stillwatch_clamped_times_total",       # events whose time was set to what can be; label: clock (future, ancient)
+    "stillwatch_feed_restarts_total",       # subscriptions made anew: lost connection, gap, silence, consumer gone
+    "stillwatch_feed_rebuilds_total",       # feeds made anew because messages waited and none came
+    "stillwatch_stream_rewinds_total",      # times that the stream gave out numbers again; look why it lost messages
+    "stillwatch_failed_summaries_total",    # accounts that could not be summed up at a tick: a bug of ours
+    "stillwatch_enforcer_interruptions_total",  # times that an enforcer's watch started over; label: replica
+    "stillwatch_shed_requests_total",       # requests turned away under load, in the stated order; labels: kind, replica
     "stillwatch_http_requests_total",       # labels: route, status, replica
     "stillwatch_http_rejected_events_total",  # events refused at the HTTP door; labels: reason, replica
     "stillwatch_authz_decisions_total",     # answers of /authz; labels: decision (open_*: failed open), replica
 ]  # fmt: skip
 Gauge = Literal[
     "stillwatch_partition_waiting_messages",  # label: partition; messages not fetched yet
+    "stillwatch_partition_lag_seconds",       # label: partition; age of the newest message in state while others wait
+    "stillwatch_partition_stuck",             # label: partition; 1 while nothing comes for a reason that the status names
+    "stillwatch_enforcer_silence_seconds",    # since this replica's enforcer last heard of the revocations; label: replica
     "stillwatch_accounts",                    # accounts in state; label: shard
     "stillwatch_partitions_owned",            # label: shard
     "stillwatch_campaigns",                   # open campaigns

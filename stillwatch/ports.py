@@ -40,6 +40,13 @@ class DeadLetter:
     subject: str
     payload: bytes
     rejected: Rejected
+    replayed: str = ""  # when (unix s) and by whom; empty: never
+    truncated_from: int = 0  # bytes of the original, where only its beginning is here; 0: all of it is
+
+    @property
+    def id(self) -> str:
+        """``partition.sequence.index``: the end of its subject."""
+        return f"{self.partition}.{self.sequence}.{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,14 @@ class PartitionStatus:
     label_models: dict[str, float | int | str] = field(default_factory=dict)
     late_events: int = 0  # came after a tick that was closed because the partition was silent; they count at the next
     merged_cuts: int = 0  # ticks at which nothing could be said, because too much was waiting for the aggregator
+    clamped_future: int = 0  # events whose time was more than a minute ahead of their arrival, or
+    clamped_ancient: int = 0  # more than 400 days behind it
+    rewinds: int = 0  # times that the stream gave out numbers again: made anew, or without its newest messages
+    failed_summaries: int = 0  # accounts that could not be summed up at a tick: a bug of ours
+    lag_s: float = 0.0  # how old the newest message in state is, while others wait; 0 when none does
+    restarts: int = 0  # subscriptions made anew by the feed: lost connection, gap, silence, consumer gone
+    rebuilds: int = 0  # feeds made anew because messages waited and none came
+    problem: str = ""  # why nothing comes, as far as it is known; empty: nothing is wrong
 
 
 @dataclass(slots=True)
@@ -132,6 +147,7 @@ class ShardStatus:
     partitions: tuple[PartitionStatus, ...]
     pid: int
     snapshots: SnapshotCounts = field(default_factory=lambda: SnapshotCounts())
+    problems: tuple[str, ...] = ()  # why partitions that it wants are not worked on
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -176,7 +192,8 @@ class PartitionFeed(Protocol):
     """The messages of one partition, in stream order, each at least once."""
 
     async def fetch(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
-        """Up to ``max_messages``; an empty list when none came in time."""
+        """Up to ``max_messages``; an empty list when none came in time. Raises
+        :class:`~stillwatch.errors.StreamRewound`, once, before the first message of a stream that begins again."""
         ...
 
     async def ack(self, sequence: int) -> None:
@@ -185,6 +202,15 @@ class PartitionFeed(Protocol):
 
     async def waiting(self) -> int:
         """How many messages of this partition have not been fetched yet."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """Subscriptions after the first one."""
+        ...
+
+    async def renew(self) -> None:
+        """A new subscription behind what the caller has seen, whatever the state of the one before."""
         ...
 
     async def close(self) -> None: ...
@@ -220,6 +246,14 @@ class DeadLetters(Protocol):
     async def count(self) -> int: ...
 
     async def newest(self, limit: int) -> list[DeadLetter]: ...
+
+    async def get(self, id: str) -> DeadLetter:
+        """Raises :class:`~stillwatch.errors.NotFound`."""
+        ...
+
+    async def mark_replayed(self, letter: DeadLetter, replayed: str) -> None:
+        """It stays, with its bytes, so that a replay of the stream does not write it as a new one."""
+        ...
 
 
 class VerdictLog(Protocol):

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgpack
 
 from stillwatch.account import AccountState, AccountStore
+from stillwatch.arrival import clamped
 from stillwatch.errors import SnapshotIncompatible
 from stillwatch.event import Rejected, RequestEvent, check_arrival
 from stillwatch.fingerprint import event_fingerprint
@@ -27,10 +28,10 @@ from stillwatch.recent import RecentIds
 from stillwatch.scoring import Scorer
 from stillwatch.settings import DetectionSettings, IngestSettings
 from stillwatch.signals import MEMORIES
-from stillwatch.summary import summarise
-from stillwatch.ticks import MAX_AHEAD_NANO, MAX_CUTS, Cut, Ledger, nano_of, tick_after
+from stillwatch.summary import AccountSummary, summarise
+from stillwatch.ticks import MAX_CUTS, Cut, Ledger, nano_of, tick_after
 from stillwatch.verdict import AccountScore
-from stillwatch.wire import Undecoded, decode_label, decode_message
+from stillwatch.wire import Undecoded, decode_label, decode_message, items_of
 
 _FORMAT: Final = 5
 _MAX_CONTEXTS: Final = 128  # OpenTelemetry's default limit of links to a span
@@ -51,10 +52,12 @@ class PartitionCore:
     def __init__(self, partition: int, partitions: int, ingest: IngestSettings, detection: DetectionSettings) -> None:
         self.partition, self._partitions = partition, partitions
         self.last_sequence = 0
+        self.received_unix_nano = 0  # when the stream received the newest message that was taken; 0: none was
         self._era_days = detection.era_days
         self._accounts = AccountStore(
-            ingest.max_accounts_per_partition, ingest.max_busy_accounts_per_partition, detection.era_days
-        )
+            ingest.max_accounts_per_partition, ingest.max_busy_accounts_per_partition, detection.era_days,
+            settled_events=detection.min_events_for_opinion,
+        )  # fmt: skip
         self._recent = RecentIds(ingest.dedup_ids)
         # Each partition seeds its own trees, so that identical traffic does not meet identical cuts everywhere.
         self._scorer = Scorer(detection.seed * 1_024 + partition, detection.min_events_for_opinion)
@@ -75,26 +78,49 @@ class PartitionCore:
             else:
                 self._take_events(message, out)
             self.last_sequence = out.last_sequence = message.sequence
+            self.received_unix_nano = message.received_unix_nano
         return out
+
+    def rewind(self, sequence: int) -> None:
+        """The stream gives out numbers behind ``sequence`` again: it was made anew, or lost its newest messages. What is in
+        state stays, ids that are remembered stay duplicates, and what comes is new."""
+        if sequence < self.last_sequence:
+            self.last_sequence = sequence
+            self.counts["rewinds"] += 1
 
     def _take_events(self, message: RawMessage, out: Observed) -> None:
         expected = message.subject.rpartition(".")[2] if message.subject.startswith("stillwatch.partition.") else None
+        pieces: list[bytes] | None = None
         for index, item in enumerate(decode_message(message.payload)):
             if isinstance(item, Undecoded):
                 self._reject(message, item.index, item.payload, item.rejected, out)
                 continue
             rejected = check_arrival(item, message.received_unix_nano) or self._misplaced(item, expected)
-            if rejected is not None:
-                self._reject(message, index, message.payload, rejected, out)
-            elif not self._recent.add(item.id):
+            if rejected is None and not self._recent.add(item.id):
                 out.duplicates += 1
                 self.counts["duplicates"] += 1
-            else:
-                if item.trace_id and item.span_id and len(out.contexts) < _MAX_CONTEXTS:
-                    out.contexts.append((item.trace_id, item.span_id))
-                self._pass(min(item.time_unix_nano, message.received_unix_nano + MAX_AHEAD_NANO))
-                self._take(item)
-                out.taken += 1
+                continue
+            rejected = rejected or self._take_one(item, message.received_unix_nano)
+            if rejected is not None:
+                pieces = pieces or items_of(message.payload)
+                self._reject(message, index, pieces[index], rejected, out)
+                continue
+            if item.trace_id and item.span_id and len(out.contexts) < _MAX_CONTEXTS:
+                out.contexts.append((item.trace_id, item.span_id))
+            out.taken += 1
+
+    def _take_one(self, event: RequestEvent, received_unix_nano: int) -> Rejected | None:
+        event, clamp = clamped(event, received_unix_nano)
+        if clamp is not None:
+            self.counts[f"clamped.{clamp}"] += 1
+        self._pass(event.time_unix_nano)
+        # A bug that one event brings out would come again at every replay, and stop its partition for ever. What the event
+        # changed before it failed stays: the same at every replay.
+        try:
+            self._take(event)
+        except Exception as error:
+            return Rejected("processing_failed", "", f"{type(error).__name__} while it was taken into state")
+        return None
 
     def _misplaced(self, event: RequestEvent, expected: str | None) -> Rejected | None:
         if expected is not None and event.account != expected:
@@ -181,6 +207,8 @@ class PartitionCore:
             self.partition, owned, self.last_sequence, self.counts["events"], self.counts["duplicates"],
             self.counts["rejected"], self.counts["evicted_accounts"], len(self._accounts), waiting,
             self._scorer.drifts, self._scorer.label_metrics, self.counts["late_events"], self.counts["merged_cuts"],
+            clamped_future=self.counts["clamped.future"], clamped_ancient=self.counts["clamped.ancient"],
+            rewinds=self.counts["rewinds"], failed_summaries=self.counts["failed_summaries"],
         )  # fmt: skip
 
     # -- ticks -------------------------------------------------------------------------------------------------------
@@ -209,11 +237,19 @@ class PartitionCore:
         if len(self._cuts) >= MAX_CUTS:
             self.counts["merged_cuts"] += 1  # it stays to be said, at the next tick
             return
-        states = (self._accounts.get(account) for account in sorted(ledger.changed))
-        summaries = [summarise(state, self.partition) for state in states if state is not None]
+        summaries = [summary for account in sorted(ledger.changed) if (summary := self._summary(account)) is not None]
         alerts = [ledger.alerts[account] for account in sorted(ledger.alerts)]
         self._cuts.append(Cut(ledger.open_unix_nano, summaries, alerts))
         ledger.changed, ledger.alerts = set(), {}
+
+    def _summary(self, account: str) -> AccountSummary | None:
+        # As with events: one account that can not be summed up must not keep all others from being told.
+        try:
+            state = self._accounts.get(account)
+            return None if state is None else summarise(state, self.partition)
+        except Exception:
+            self.counts["failed_summaries"] += 1
+            return None
 
     def take_cuts(self) -> list[Cut]:
         """What is to be said and was not taken yet, oldest tick first."""

@@ -28,6 +28,7 @@ H_FIELD: Final = "Stillwatch-Field"
 H_DETAIL: Final = "Stillwatch-Detail"
 H_SUBJECT: Final = "Stillwatch-Subject"
 H_SEQUENCE: Final = "Stillwatch-Sequence"
+H_REPLAYED: Final = "Stillwatch-Replayed"  # when it was replayed, unix s, and by whom
 H_TRUNCATED: Final = "Stillwatch-Truncated"  # the original size, where the payload had to be cut to fit
 H_SHA256: Final = "Stillwatch-Sha256"  # of an audit entry's document
 

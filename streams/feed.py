@@ -12,10 +12,13 @@ import logging
 import random
 from typing import Final
 
+import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
+from nats.js.api import ConsumerInfo
 
 from stillwatch import subjects
+from stillwatch.errors import StreamRewound, Unavailable
 from stillwatch.ports import RawMessage
 from stillwatch.settings import Settings
 from streams import topology
@@ -62,18 +65,21 @@ class JetStreamFeed:
         self._client, self._context = client, client.jetstream()
         self._config = topology.consumer(settings, partition)
         self._name = subjects.consumer_name(partition)
-        self._what = f"partition {partition}"
+        self._partition, self._what = partition, f"partition {partition}"
         self._handed = self._acked = after_sequence  # the last sequence that the caller has seen / has in state
         self._replies: dict[int, str] = {}  # of what is not acknowledged yet: at most max_ack_pending
         self._pull: Pull | None = None
         self._may_restart_at = float("-inf")
+        self._created: object = None  # of the stream that the sequences belong to
+        self._behind_the_first: int | None = None  # where it stood when the stream had forgotten what follows
+        self._rewound: StreamRewound | None = None  # to be told to the caller
 
     async def start(self) -> None:
         """A new subscription, behind what is acknowledged. Raises ``Unavailable``."""
         require_connection(self._client, self._what)
         with reaching(self._what):
             await self.close()
-            await self._not_beyond_the_end()
+            await self._begin_again_with_the_stream()
             await self._reset()
             self._replies.clear()
             pull = Pull(self._client, subjects.REQUESTS, self._name, self._handed, self._replies)
@@ -81,12 +87,19 @@ class JetStreamFeed:
         self._pull = pull
         self._may_restart_at = asyncio.get_running_loop().time() + random.uniform(*_RESTART_INTERVAL_S)
 
+    async def renew(self) -> None:
+        self.restarts += 1
+        await self.start()
+
     async def fetch(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
         require_connection(self._client, self._what)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while True:
             pull = await self._working(deadline)
+            if self._rewound is not None:
+                rewound, self._rewound = self._rewound, None
+                raise rewound
             if pull is None:
                 return []
             with reaching(self._what):
@@ -101,8 +114,18 @@ class JetStreamFeed:
         if not covered:
             return  # acknowledged before, or the reset at the last start did it
         require_connection(self._client, self._what)
-        with reaching(self._what):
+        pull = self._pull
+        if pull is None or pull.broken is not None or self._lost_connection(pull):
+            return  # the next start does it
+        try:
             await self._client.request(self._replies[max(covered)], b"+ACK", timeout=_ACK_TIMEOUT_S)
+        except nats.errors.TimeoutError:
+            # A server that was killed may have forgotten that it delivered this, and leaves its acknowledgement unanswered
+            # for ever. Asking again would stop the partition; a new start resets the consumer to behind it.
+            pull.broken = "an acknowledgement was not answered"
+            return
+        except nats.errors.Error as error:
+            raise Unavailable(self._what, f"{type(error).__name__}: {error}") from error
         for known in covered:
             self._replies.pop(known, None)
 
@@ -110,7 +133,27 @@ class JetStreamFeed:
         require_connection(self._client, self._what)
         with reaching(self._what):
             info = await self._context.consumer_info(subjects.REQUESTS, self._name)
-        return (info.num_pending or 0) + (len(self._pull.messages) if self._pull else 0)
+            waiting = (info.num_pending or 0) + (len(self._pull.messages) if self._pull else 0)
+            if self._drifted(info) and self._pull is not None:
+                self._pull.broken = "its consumer reads other subjects"
+                raise Unavailable(self._what, "its consumer reads other subjects; it is set back")
+            first = (await self._context.stream_info(subjects.REQUESTS)).state.first_seq if waiting else 0
+        stuck_at, self._behind_the_first = (
+            self._behind_the_first,
+            self._handed if 0 < self._handed < first - 1 else None,
+        )
+        if stuck_at is not None and stuck_at == self._handed:
+            # The server does not say whose messages it forgot. A quiet partition is behind the first one for a moment only.
+            raise Unavailable(
+                self._what,
+                f"it has read up to {self._handed}, {waiting} wait, and the stream has forgotten all before {first}: messages "
+                "may be lost. Its limits (nats.requests_max_bytes, requests_max_age_s) are too small for such a backlog",
+            )
+        return waiting
+
+    def _drifted(self, info: ConsumerInfo) -> bool:
+        found = info.config.filter_subjects or [info.config.filter_subject or ""]
+        return set(found) != set(self._config.filter_subjects or [])
 
     async def close(self) -> None:
         pull, self._pull = self._pull, None
@@ -122,8 +165,10 @@ class JetStreamFeed:
         # Looked up first: the server leaves the reset of a missing consumer unanswered (2.15), and creating one that
         # is there would undo what an operator changed (a pause).
         try:
-            await self._context.consumer_info(subjects.REQUESTS, self._name)
+            missing = self._drifted(await self._context.consumer_info(subjects.REQUESTS, self._name))
         except nats.js.errors.NotFoundError:
+            missing = True
+        if missing:
             await self._context.add_consumer(subjects.REQUESTS, self._config)
         await self._context.reset_consumer(subjects.REQUESTS, self._name, self._acked + 1)
 
@@ -145,11 +190,14 @@ class JetStreamFeed:
             await pull.ask(max_messages - 1)
             await pull.answer(deadline)
 
+    def _lost_connection(self, pull: Pull) -> bool:
+        return pull.reconnects != self._client.stats["reconnects"]
+
     async def _working(self, deadline: float) -> Pull | None:
         """The pull, started anew if it has to be; ``None`` when it is too early for that and the time is over."""
         pull = self._pull
         if pull is not None and pull.broken is None:
-            if pull.reconnects == self._client.stats["reconnects"]:
+            if not self._lost_connection(pull):
                 return pull
             pull.broken = "the connection was lost in between"
         if pull is not None and pull.messages:
@@ -177,10 +225,16 @@ class JetStreamFeed:
             self._handed = taken[-1].sequence
         return taken
 
-    async def _not_beyond_the_end(self) -> None:
-        state = (await self._context.stream_info(subjects.REQUESTS)).state
-        if state.last_seq < self._handed:
-            # A server that lost its newest messages (power failure, R1) gives their numbers out again. Waiting for
-            # numbers that we have seen would lose what comes now.
-            _log.error("%s: the stream ends at %d, before %d", self._what, state.last_seq, self._handed)
-            self._handed = self._acked = state.last_seq
+    async def _begin_again_with_the_stream(self) -> None:
+        """Waiting for numbers that were seen would lose what comes now, where numbers are given out again."""
+        info = await self._context.stream_info(subjects.REQUESTS)
+        end, why = info.state.last_seq, ""
+        if self._created is not None and info.created != self._created:
+            end, why = 0, "the stream was deleted and made anew"
+        elif end < self._handed:  # a power failure with one replica
+            why = f"the stream ends at {end}, before {self._handed}: the server has lost its newest messages"
+        self._created = info.created
+        if why:
+            _log.error("%s: %s", self._what, why)
+            self._handed = self._acked = end
+            self._rewound = StreamRewound(self._partition, end, why)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stillwatch import subjects
-from stillwatch.errors import Fenced, Unavailable
+from stillwatch.errors import Fenced, StreamRewound, Unavailable
 from stillwatch.event import RequestEvent
 from stillwatch.partition import partition_of
 from stillwatch.ports import Clock, Label, RawMessage
@@ -101,12 +101,19 @@ class MemoryEvents:
 class MemoryFeed:
     def __init__(self, world: MemoryNats, partition: int, after_sequence: int) -> None:
         self._world, self._partition = world, partition
+        self.restarts = 0
         self._handed = min(after_sequence, len(world.messages))
+        self._rewound = (
+            StreamRewound(partition, self._handed, "the stream ends before") if self._handed < after_sequence else None
+        )
 
     async def fetch(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
         deadline = asyncio.get_running_loop().time() + timeout_s
         while True:
             self._world.require(f"partition {self._partition}")
+            if self._rewound is not None:
+                rewound, self._rewound = self._rewound, None
+                raise rewound
             taken = self._world.of_partition(self._partition, self._handed, max_messages)
             if taken:
                 self._handed = taken[-1].sequence
@@ -117,6 +124,10 @@ class MemoryFeed:
     async def ack(self, sequence: int) -> None:
         self._world.require(f"partition {self._partition}")
         self._world.acked[self._partition] = max(sequence, self._world.acked.get(self._partition, 0))
+
+    async def renew(self) -> None:
+        self._world.require(f"partition {self._partition}")
+        self.restarts += 1
 
     async def waiting(self) -> int:
         self._world.require(f"partition {self._partition}")

@@ -109,6 +109,11 @@ class Enforcer:
         return sum(now < held.enforcement.expires_unix_s for held in self._held.values())
 
     @property
+    def silent_s(self) -> float:
+        """How long ago the list and the kill switch were last heard of, the older of both: a change, a list, a heartbeat."""
+        return max(self._revocations.silent_s, self._control.silent_s)
+
+    @property
     def stats(self) -> EnforcerStats:
         return EnforcerStats(
             keys=len(self._held), applied=self._applied, comparisons=self._revocations.comparisons, reconciled_missed=self._missed,

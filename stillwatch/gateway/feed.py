@@ -86,6 +86,7 @@ class BucketFeed:
         self._on_missing, self._on_recreated = on_missing, on_recreated
         self._relist_s = relist_s
         self._created: object = None
+        self._heard_s: float | None = None  # the loop's clock
         self.interruptions = self.comparisons = 0
 
     def start(self) -> list[asyncio.Task[None]]:
@@ -118,6 +119,11 @@ class BucketFeed:
             await asyncio.sleep(random.uniform(delay_s / 2, delay_s))
             delay_s = min(2 * delay_s, _BACKOFF_S[1])
 
+    @property
+    def silent_s(self) -> float:
+        """How long ago the server last said something in the feed; 0 before it has begun."""
+        return 0.0 if self._heard_s is None else asyncio.get_running_loop().time() - self._heard_s
+
     async def _follow(self) -> None:
         async with _Tap(self._client, self._bucket, self._keys, self._api_prefix) as tap:
             if self._created not in (None, tap.created):
@@ -125,6 +131,7 @@ class BucketFeed:
             self._created = tap.created
             self._on_listing(await tap.listing(self._on_change), True)
             while True:
+                self._heard_s = asyncio.get_running_loop().time()
                 change = await tap.next()
                 if change is not None:
                     self._on_change(change)

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from fastapi.routing import APIRoute
 from http_world import KEYS, World, a_campaign, a_verdict
-from stream_values import a_revocation
+from stream_values import a_letter, a_revocation
 
 from serve.keys import SCOPES
 from serve.problems import _OF_ERROR, KINDS, of_stillwatch_error
@@ -153,7 +153,10 @@ async def test_answers_fit_the_schemas_of_the_document(world: World) -> None:
     body = {"account": "acct-1", "action": "throttle", "reason": "case 7", "ttl_s": 600}
     made = (await world.http.post("/v1/revocations", json=body)).json()
     await world.hub.verdicts.publish_verdict(a_verdict("v-1", "acct-1"))
-    concretely = {"{account}": "acct-1", "{campaign}": "c-1", "{revocation}": made["id"], "{verdict}": "v-1"}
+    await world.hub.dead_letters.put([a_letter(5)])
+    concretely = {
+        "{account}": "acct-1", "{campaign}": "c-1", "{revocation}": made["id"], "{verdict}": "v-1", "{letter}": "2.5.0",
+    }  # fmt: skip
     checked = 0
     for method, path, operation in OPERATIONS:
         if method != "GET" or path in {"/metrics", "/authz/{path}"}:

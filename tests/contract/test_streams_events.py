@@ -9,6 +9,7 @@ from factories import account_in, an_event
 from stream_worlds import World
 
 from stillwatch import subjects
+from stillwatch.errors import StreamRewound
 from stillwatch.event import RequestEvent
 from stillwatch.partition import partition_of
 from stillwatch.ports import Label, PartitionFeed, RawMessage
@@ -114,6 +115,9 @@ async def test_a_feed_opened_at_the_end_waits_for_what_comes(world: World) -> No
 async def test_a_feed_opened_beyond_the_end_of_the_stream_still_sees_what_comes(world: World) -> None:
     """A server that lost its newest messages gives their sequence numbers out again."""
     feed = await world.hub.events.open(0, 1_000)
+    with pytest.raises(StreamRewound) as told:
+        await feed.fetch(2, 2.0)
+    assert (told.value.partition, told.value.sequence) == (0, 0)
     await world.hub.publisher.publish(events_for(world, 0, 2))
     assert len(await read(feed, 2)) == 2
 

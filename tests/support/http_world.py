@@ -166,6 +166,7 @@ class LocalEnforcer:
         self._store, self._control, self._clock = store, control, clock
         self._keys: dict[str, Enforcement] = {}
         self._on = self.loaded = True
+        self.silent_s, self.interruptions = 0.0, 0
         self.broken = False
 
     async def refresh(self) -> None:
@@ -235,6 +236,7 @@ class World:
         self.never_act = Part(self.hub.never_act)
         self.revocations = Part(self.hub.revocations, local.refresh)
         self.control = Part(self.hub.control, local.refresh)
+        self.dead_letters = Part(self.hub.dead_letters)
         self.closed = 0
         self.app: FastAPI = build(
             self.ports(), settings or ServeSettings(), keys or KEYS.ring, About("test", PARTITIONS, "shadow", "2026.11.1"),
@@ -245,7 +247,7 @@ class World:
     def ports(self) -> ServePorts:
         return ServePorts(
             self.clock, self.events, self.shards, self.campaigns, self.revocations, self.verdicts, self.audit,
-            self.control, self.never_act, self.enforcer, self._close,
+            self.control, self.never_act, self.dead_letters, self.enforcer, self._close,
         )  # type: ignore[arg-type]  # fmt: skip
 
     async def _close(self) -> None:

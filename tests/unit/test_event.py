@@ -125,6 +125,7 @@ ALL_ERRORS = [
     errors.DeploymentMismatch("S", 8, 16),
     errors.NotOwner("shard-000", 3),
     errors.Unavailable("NATS", "down", 2.0),
+    errors.StreamRewound(3, 17, "the stream was made anew"),
     errors.Conflict("key", "other body"),
     errors.NotFound("campaign", "c-1"),
     errors.SnapshotIncompatible("x", "a", "b"),
