@@ -24,6 +24,10 @@ class OneWalk:
         self._levels = range(trees.height)
         self._way: list[int] = []  # the leaf in each tree that `_walked` came to
         self._walked: Features | None = None
+        self._masses: list[int] = []  # of leaves, in this window
+        self._read: list[int] = []  # in the last one: what scores are read from
+        self._said: list[int] = []
+        self._highest = 0.0
         self._leaf_nodes: list[Any] = []
         # (feature, threshold, left, right) down to the numbers of leaves, which go on from tree to tree.
         self._roots = [self._flat(root, trees.height) for root in trees.trees]
@@ -90,8 +94,7 @@ class OneWalk:
             here = np.repeat(masses, 1 << self._trees.height - depth)
             said += np.where(goes_on, here << depth, 0)
             goes_on &= here >= self._trees.size_limit
-        self._said: list[int] = said.tolist()
-        self._highest = self._trees._max_score
+        self._said, self._highest = said.tolist(), float(self._trees._max_score)
 
     def _by_level(self, of_leaves: list[int]) -> list[npt.NDArray[np.int64]]:
         """From the roots down, all trees behind each other."""
@@ -101,8 +104,8 @@ class OneWalk:
         return levels[::-1]
 
     def _from_river(self) -> None:
-        self._masses = [node.l_mass for node in self._leaf_nodes]  # of this window
-        self._read = [node.r_mass for node in self._leaf_nodes]  # of the last one: what scores are read from
+        self._masses = [node.l_mass for node in self._leaf_nodes]
+        self._read = [node.r_mass for node in self._leaf_nodes]
         self._tabulate()
 
     def to_river(self) -> None:
