@@ -71,7 +71,7 @@ class Combiner:
         return self._weighed(sums, counts)
 
     def of_bins(self, tables: Sequence[Sequence[float] | None], bins: Sequence[int | None]) -> float | None:
-        """The same of the bins that the signals' values are in, and what each bin says; both ``None`` where nothing does."""
+        """The same from what each signal's bins say, and the bin that its value is in; ``None`` where there is none."""
         sums, counts = [0.0] * self._families, [0] * self._families
         for place, family in self._counted:
             at = bins[place]

@@ -21,7 +21,8 @@ def requests(count: int, missing: float, seed: int = 5) -> list[dict[str, float]
 
 
 def pair(first: dict[str, float]) -> tuple[Any, Any, OneWalk]:
-    river, mine = (anomaly.HalfSpaceTrees(n_trees=5, height=4, window_size=50, seed=3) for _ in range(2))
+    made: Any = anomaly.HalfSpaceTrees
+    river, mine = (made(n_trees=5, height=4, window_size=50, seed=3) for _ in range(2))
     river.learn_one(first)
     mine.learn_one(first)
     return river, mine, OneWalk(mine)
