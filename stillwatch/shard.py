@@ -79,11 +79,14 @@ class PartitionCore:
 
     def _take_events(self, message: RawMessage, out: Observed) -> None:
         expected = message.subject.rpartition(".")[2] if message.subject.startswith("stillwatch.partition.") else None
+        latest_unix_nano = message.received_unix_nano + MAX_AHEAD_NANO  # that a request counts as when ticks end
         for index, item in enumerate(decode_message(message.payload)):
             if isinstance(item, Undecoded):
                 self._reject(message, item.index, item.payload, item.rejected, out)
                 continue
-            rejected = check_arrival(item, message.received_unix_nano) or self._misplaced(item, expected)
+            rejected = check_arrival(item, message.received_unix_nano)
+            if rejected is None and item.account != expected:
+                rejected = self._misplaced(item, expected)
             if rejected is not None:
                 self._reject(message, index, message.payload, rejected, out)
             elif not self._recent.add(item.id):
@@ -92,7 +95,7 @@ class PartitionCore:
             else:
                 if item.trace_id and item.span_id and len(out.contexts) < _MAX_CONTEXTS:
                     out.contexts.append((item.trace_id, item.span_id))
-                self._pass(min(item.time_unix_nano, message.received_unix_nano + MAX_AHEAD_NANO))
+                self._pass(min(item.time_unix_nano, latest_unix_nano))
                 self._take(item)
                 out.taken += 1
 
