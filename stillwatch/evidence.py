@@ -55,17 +55,34 @@ class Combiner:
 
     def __init__(self, signals: Sequence[AccountSignal]) -> None:
         families = sorted({signal.family for signal in signals if _FAMILY_WEIGHT[signal.family] > 0})
-        self._family_of = [families.index(s.family) if s.family in families else None for s in signals]
+        # Only of those that count: (place among the signals, family).
+        self._counted = [(place, families.index(s.family)) for place, s in enumerate(signals) if s.family in families]
         self._families = len(families)
         self._weights = [_FAMILY_WEIGHT[family] for family in families]
 
     def __call__(self, log_ratios: Sequence[float | None]) -> float | None:
         """``None`` when no signal has an opinion."""
         sums, counts = [0.0] * self._families, [0] * self._families
-        for family, ratio in zip(self._family_of, log_ratios, strict=True):
-            if ratio is not None and family is not None:
+        for place, family in self._counted:
+            ratio = log_ratios[place]
+            if ratio is not None:
                 sums[family] += ratio
                 counts[family] += 1
+        return self._weighed(sums, counts)
+
+    def of_bins(self, tables: Sequence[Sequence[float] | None], bins: Sequence[int | None]) -> float | None:
+        """The same from what each signal's bins say, and the bin that its value is in; ``None`` where there is none."""
+        sums, counts = [0.0] * self._families, [0] * self._families
+        for place, family in self._counted:
+            at = bins[place]
+            if at is not None:
+                table = tables[place]
+                if table is not None:
+                    sums[family] += table[at]
+                    counts[family] += 1
+        return self._weighed(sums, counts)
+
+    def _weighed(self, sums: Sequence[float], counts: Sequence[int]) -> float | None:
         if not any(counts):
             return None
         weighed = [w * total * _WORTH[n] for w, total, n in zip(self._weights, sums, counts, strict=True)]

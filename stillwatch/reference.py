@@ -10,6 +10,7 @@ as extreme", and so does one imagined observation. Older teaching fades, so that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +36,7 @@ _ALL_PLANS: Final = "\x00all plans"
 _ALL_AGES: Final = "\x00newcomers too"
 
 
+@lru_cache(maxsize=1_024)  # nearly all accounts have fewer conversations, and every request asks
 def volume_bucket(conversations: int) -> int:
     """
     >>> [volume_bucket(n) for n in (0, 1, 8, 11, 12, 15, 16, 10**9)]

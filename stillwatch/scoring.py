@@ -56,8 +56,7 @@ _COHORT: Final = AccountSignal(
     ),
 )
 _READ: Final = (*ACCOUNT_SIGNALS, _COHORT)
-_VALUES: Final = tuple(signal.value for signal in ACCOUNT_SIGNALS)
-_SCALES: Final = tuple((signal.low, 1.0 / (signal.high - signal.low)) for signal in _READ)
+_READ_OFF: Final = tuple((signal.value, signal.low, 1.0 / (signal.high - signal.low)) for signal in ACCOUNT_SIGNALS)
 _COMBINED: Final = Combiner(_READ)
 
 
@@ -116,31 +115,42 @@ class Scorer:
 
     def _assess(self, state: AccountState) -> _Assessment:
         cohort = self._cohort
-        values = [value(state, cohort) for value in _VALUES]
-        # From here on in 0..1 of the signal's range: features of the models, and places in the histograms.
-        shares = [
-            None if v is None else 0.0 if (share := (v - low) * by) < 0 else 1.0 if share > 1 else share
-            for v, (low, by) in zip(values, _SCALES, strict=False)  # the last one is that of the trees
-        ]
+        values: list[float | None] = []
+        bins: list[int | None] = []
+        shares: list[float] = []  # of the signal's range, 0..1: features of the models, and places in the histograms
+        for value_of, low, by in _READ_OFF:
+            value = value_of(state, cohort)
+            values.append(value)
+            if value is None:
+                shares.append(0.5)
+                bins.append(None)
+                continue
+            share = (value - low) * by
+            # As `bin_of_share` does, without a call for each.
+            if share < 0:
+                share, place = 0.0, 0
+            elif share < 1.0:
+                place = int(share * BINS)
+            else:
+                share, place = min(share, 1.0), BINS - 1
+            shares.append(share)
+            bins.append(place)
         features = _features(state, shares)
         anomaly = self._anomaly.score(features)
         values.append(anomaly)
-        shares.append(anomaly)
-        # As `bin_of_share` does, without a call for each.
-        bins = [None if share is None else int(share * BINS) if share < 1.0 else BINS - 1 for share in shares]
-        stratum = (use_of(state), state.tier or "", volume_bucket(state.profile.topics.conversations))
+        bins.append(None if anomaly is None else int(anomaly * BINS) if anomaly < 1.0 else BINS - 1)
+        profile = state.profile
+        stratum = (use_of(state), state.tier or "", volume_bucket(profile.topics.conversations))
         normal = self._baseline.normal(*stratum)
-        evidence = score = None
-        if normal is not None:
-            ratios = normal.ratios
-            evidence = _COMBINED([None if b is None or t is None else t[b] for b, t in zip(bins, ratios, strict=True)])
+        score = None
+        evidence = None if normal is None else _COMBINED.of_bins(normal.ratios, bins)
         learned = self._labels.score(features)
-        if state.profile.events >= self._min_events:
+        if profile.events >= self._min_events:
             if evidence is not None:
                 score = posterior(evidence, state.verification)
             if learned is not None:
                 score = learned if score is None else max(score, learned)
-        band: Band = "no_opinion" if score is None else next(name for floor, name in _BANDS if score >= floor)
+        band = _band(score)
         return _Assessment(features, values, bins, stratum, normal, evidence, learned, score, band)
 
     def _learn(self, state: AccountState, assessment: _Assessment, fingerprint: Fingerprint | None) -> None:
@@ -212,6 +222,15 @@ class Scorer:
         self._drift.restore(raw["drift"])
 
 
+def _band(score: float | None) -> Band:
+    if score is None:
+        return "no_opinion"
+    for floor, name in _BANDS:  # nearly always the last; a generator costs more than all of it
+        if score >= floor:
+            return name
+    raise ValueError(f"a score of {score}: it is 0..1")
+
+
 def use_of(state: AccountState) -> str:
     """Whose like an account is, by what an operator can know and an honest account really has."""
     profile = state.profile
@@ -235,11 +254,10 @@ _IN_ORDER: Final = itemgetter(
 )
 
 
-def _features(state: AccountState, of_signals: list[float | None]) -> Features:
-    """Fixed names, all in 0..1. A signal without a value yet stands at its middle."""
+def _features(state: AccountState, shares: list[float]) -> Features:
+    """Fixed names, all in 0..1. ``shares``: of the signals; one without a value yet stands at its middle."""
     profile = state.profile
     tokens = profile.input_tokens + profile.output_tokens
-    shares = [0.5 if share is None else share for share in of_signals]
     shares.append(profile.errors / profile.events if profile.events else 0.0)
     shares.append(profile.output_tokens / tokens if tokens else 0.5)
     shares.append(min(profile.events.bit_length() / 20, 1.0))

@@ -95,7 +95,9 @@ class PartitionCore:
             if isinstance(item, Undecoded):
                 self._reject(message, item.index, item.payload, item.rejected, out)
                 continue
-            rejected = check_arrival(item, message.received_unix_nano) or self._misplaced(item, expected)
+            rejected = check_arrival(item, message.received_unix_nano)
+            if rejected is None and item.account != expected:
+                rejected = self._misplaced(item, expected)
             if rejected is None and not self._recent.add(item.id):
                 out.duplicates += 1
                 self.counts["duplicates"] += 1

@@ -54,20 +54,24 @@ class AccountSummary:
 
 
 def summarise(state: AccountState, partition: int) -> AccountSummary:
+    profile = state.profile
+    capabilities = tuple(profile.capabilities)
+    if max(capabilities) > _MAX_COUNT:
+        capabilities = tuple(min(count, _MAX_COUNT) for count in capabilities)
     return AccountSummary(
         account=state.account,
         partition=partition,
-        events=state.profile.events,
-        conversations=state.profile.topics.conversations,
-        tokens=state.profile.input_tokens + state.profile.output_tokens,
+        events=profile.events,
+        conversations=profile.topics.conversations,
+        tokens=profile.input_tokens + profile.output_tokens,
         first_seen_unix_nano=state.first_seen_unix_nano,
         last_seen_unix_nano=state.last_seen_unix_nano,
         organisation=state.organisation,
         verification=state.verification,
         label=state.label,
-        capabilities=tuple(min(count, _MAX_COUNT) for count in state.profile.capabilities),
+        capabilities=capabilities,
         links=tuple(state.shared_values()),
-        cells=state.profile.topics.halves(),
+        cells=profile.topics.halves(),
         conduct=(
             quiet_hours.SIGNAL.value(state, _NO_COHORT),
             inter_arrival.SIGNAL.value(state, _NO_COHORT),
@@ -78,7 +82,7 @@ def summarise(state: AccountState, partition: int) -> AccountSummary:
         evidence=state.evidence,
         begun=tuple(state.begun),
         failed=tuple(state.failed),
-        failures=state.profile.errors,
+        failures=profile.errors,
         models=tuple(sorted(state.models.items())),
     )
 

@@ -42,6 +42,7 @@ _LAST_OPENINGS: Final = 8
 # that hides begin one or two conversations an hour, and a call of theirs fails every few days.
 _LAST_BEGUN: Final = 6
 _LAST_FAILED: Final = 3
+_NO_PARAMETERS: Final = (None, None, None, None, None)
 # What is tried on another account; a bad request would be one there too.
 _TRIED_ELSEWHERE: Final = frozenset({403, 408, 429})
 _TOPICS_REMEMBERED: Final = 4  # of an opening, the strongest
@@ -58,6 +59,10 @@ _MAX_TOKENS: Final = 2**31
 # What a student model is trained on; a persona alone is not.
 _HARVEST_MARKERS: Final = frozenset({"asks_reasoning", "asks_structured"})
 _CAPABILITY_INDEX: Final = {name: index for index, name in enumerate(CAPABILITIES)}
+# Views whose value is an attribute as it is.
+_LINKED: Final = (
+    ("payment", "stillwatch.account.payment"), ("signup", "stillwatch.account.signup"), ("address", "client.address"),
+)  # fmt: skip
 _PACKED: Final = (
     "organisation", "verification", "created_unix", "tier", "label", "first_seen_unix_nano", "last_seen_unix_nano",
     "era", "day", "day_events", "taught", "evidence", "open_conversations", "last_openings", "begun", "failed", "links", "models",
@@ -116,22 +121,27 @@ class AccountState:
             profile = self._new_era(era)
         profile.events += 1
         self._rhythm(now, profile)
-        profile.input_tokens += min(int(get("gen_ai.usage.input_tokens") or 0), _MAX_TOKENS)  # type: ignore[arg-type]
-        tokens = min(int(get("gen_ai.usage.output_tokens") or 0), _MAX_TOKENS)  # type: ignore[arg-type]
+        tokens = int(get("gen_ai.usage.input_tokens") or 0)  # type: ignore[arg-type]
+        profile.input_tokens += min(tokens, _MAX_TOKENS)
+        tokens = int(get("gen_ai.usage.output_tokens") or 0)  # type: ignore[arg-type]
         if tokens > 0:
+            tokens = min(tokens, _MAX_TOKENS)
             profile.output_tokens += tokens
             profile.outputs += 1
             profile.output_log_sum += math.log(tokens)
         if get("error.type") is not None or (get("http.response.status_code") or 0) >= 400:  # type: ignore[operator]
             profile.errors += 1
         elif (model := get("gen_ai.request.model")) is not None:
-            self._model(crc32(model.encode()), now // _SECOND_NANO)  # type: ignore[union-attr]
+            model, now_s = crc32(model.encode()), now // _SECOND_NANO  # type: ignore[union-attr]
+            if now_s < self.models.get(model, now_s + 1):
+                self._model(model, now_s)
         self._identity(get)
         self._parameters(get)
         if fingerprint is not None:
             self._content(event, get, fingerprint)
+        memory = self.memory
         for name, fold in memories.items():
-            self.memory[name] = fold(self.memory.get(name), event, fingerprint)
+            memory[name] = fold(memory.get(name), event, fingerprint)
 
     def refused(self, event: RequestEvent, fingerprint: Fingerprint | None) -> None:
         """One request that was refused by a decision of ours: a failed call, for hand-offs, and nothing else."""
@@ -173,27 +183,46 @@ class AccountState:
                 del self.models[min(self.models, key=lambda known: (self.models[known], known))]
 
     def _identity(self, get: Any) -> None:
-        organisation, tier = get("stillwatch.org.id"), get("stillwatch.account.tier")
-        self.organisation = organisation[:_MAX_NAME_CHARS] if organisation else self.organisation
-        self.tier = tier[:_MAX_VALUE_CHARS] if tier else self.tier
-        self.verification = get("stillwatch.org.verification") or self.verification
+        if organisation := get("stillwatch.org.id"):
+            self.organisation = organisation[:_MAX_NAME_CHARS]
+        if tier := get("stillwatch.account.tier"):
+            self.tier = tier[:_MAX_VALUE_CHARS]
+        if verification := get("stillwatch.org.verification"):
+            self.verification = verification
         created = get("stillwatch.account.created_unix")
         if created is not None:
             self.created_unix = int(created)
-        self._link("payment", get("stillwatch.account.payment"))
-        self._link("signup", get("stillwatch.account.signup"))
-        self._link("address", get("client.address"))
+        links = self.links
+        for view, name in _LINKED:
+            value = get(name)
+            if value is not None:
+                if len(value) > _MAX_VALUE_CHARS:
+                    value = _token(value)
+                known = links.get(view)
+                if known is not None and value in known:
+                    known[value] += 1  # nearly always: not worth a call
+                else:
+                    self._link(view, value)
         ja4, agent = get("stillwatch.client.ja4"), get("user_agent.original")
         if ja4 is not None or agent is not None:
-            self._link("client", _token(f"{ja4}\x1f{agent}"))
+            value = _client(ja4, agent)
+            known = links.get("client")
+            if known is not None and value in known:
+                known[value] += 1
+            else:
+                self._link("client", value)
 
     def _parameters(self, get: Any) -> None:
         values: tuple[AttributeValue | None, ...] = (
             get("gen_ai.request.temperature"), get("gen_ai.request.top_p"), get("gen_ai.request.max_tokens"),
             get("gen_ai.request.stream"), get("gen_ai.output.type"),
         )  # fmt: skip
-        if values != (None, None, None, None, None):
-            bump(self.profile.parameters, crc32(repr(values).encode()), TABLES["parameters"])
+        if values != _NO_PARAMETERS:
+            counts, hashed = self.profile.parameters, crc32(repr(values).encode())
+            if hashed in counts:
+                counts[hashed] += 1  # nearly always
+            else:
+                bump(counts, hashed, TABLES["parameters"])
 
     def _content(self, event: RequestEvent, get: Any, fingerprint: Fingerprint) -> None:
         profile = self.profile
@@ -201,9 +230,10 @@ class AccountState:
             bump(profile.systems, fingerprint.system, TABLES["systems"])
         if fingerprint.template is not None:
             bump(profile.templates, fingerprint.template, TABLES["templates"])
+        capabilities = profile.capabilities
         for name in fingerprint.capabilities:
-            profile.capabilities[_CAPABILITY_INDEX[name]] += 1
-        if not _HARVEST_MARKERS.isdisjoint(fingerprint.markers):
+            capabilities[_CAPABILITY_INDEX[name]] += 1
+        if fingerprint.markers and not _HARVEST_MARKERS.isdisjoint(fingerprint.markers):
             profile.elicitations += 1
         sketch = fingerprint.sketch
         begins = self._begins_conversation(get("gen_ai.conversation.id"), sketch)
@@ -211,9 +241,13 @@ class AccountState:
         if begins or failed:
             call = _call(event, fingerprint)
             if begins:
-                self.begun = [*self.begun[1 - _LAST_BEGUN :], call]
+                self.begun.append(call)
+                if len(self.begun) > _LAST_BEGUN:
+                    del self.begun[0]
             if failed:
-                self.failed = [*self.failed[1 - _LAST_FAILED :], call]
+                self.failed.append(call)
+                if len(self.failed) > _LAST_FAILED:
+                    del self.failed[0]
         # Only the first request of a conversation counts as a choice of topic: follow-ups are not independent.
         if begins and (get("stillwatch.prompt.turn") or 1) <= 1:
             self._opening(event, fingerprint, sketch)
@@ -222,15 +256,16 @@ class AccountState:
         """Here: its first requests may have gone to another account. Each request does where conversations have no name."""
         if conversation is None:
             return True
-        hashed = crc32(conversation.encode())
-        before = self.open_conversations.pop(hashed, None)
-        self.open_conversations[hashed] = sketch
+        hashed, known = crc32(conversation.encode()), self.open_conversations
+        before = known.pop(hashed, None)
+        known[hashed] = sketch
         if before is None:
-            if len(self.open_conversations) > _OPEN_CONVERSATIONS:
-                del self.open_conversations[next(iter(self.open_conversations))]
+            if len(known) > _OPEN_CONVERSATIONS:
+                del known[next(iter(known))]
             return True
-        self.profile.coherence_pairs += 1
-        self.profile.coherence_sum += 1.0 - (before ^ sketch).bit_count() / 64
+        profile = self.profile
+        profile.coherence_pairs += 1
+        profile.coherence_sum += 1.0 - (before ^ sketch).bit_count() / 64
         return False
 
     def _opening(self, event: RequestEvent, fingerprint: Fingerprint, sketch: int) -> None:
@@ -240,28 +275,23 @@ class AccountState:
         topics = fingerprint.topics[:_TOPICS_REMEMBERED]
         last = self.last_openings
         if last:
+            apart_from = set(topics).isdisjoint
             profile.near_pairs += 1
-            profile.near_related += not set(topics).isdisjoint(last[-1][1])
+            profile.near_related += not apart_from(last[-1][1])
             for other, _ in last:
                 if (sketch ^ other).bit_count() <= _NEARLY_SAME_BITS:
                     profile.repeats += 1
                     break
             if len(last) == _FAR:
                 profile.far_pairs += 1
-                profile.far_related += not set(topics).isdisjoint(last[0][1])
+                profile.far_related += not apart_from(last[0][1])
                 del last[0]
         last.append((sketch, topics))
 
-    def _link(self, view: str, value: str | None) -> None:
-        if value is None:
-            return
-        if len(value) > _MAX_VALUE_CHARS:
-            value = _token(value)
+    def _link(self, view: str, value: str) -> None:
         known = self.links.get(view)
         if known is None:
             self.links[view] = {value: 1}
-        elif value in known:
-            known[value] += 1  # nearly always: not worth a call
         else:
             bump(known, value, _VALUES_PER_VIEW)
 
@@ -308,7 +338,10 @@ class AccountState:
             ("parameters", self.profile.parameters),
         )
         for view, counts in tables:
-            most = sorted(counts, key=lambda key, of=counts: (-of[key], key))[:_VALUES_PER_VIEW]  # type: ignore[misc]
+            if len(counts) > _VALUES_PER_VIEW:  # most accounts have one or two
+                most = sorted(counts, key=lambda key, of=counts: (-of[key], key))[:_VALUES_PER_VIEW]  # type: ignore[misc]
+            else:
+                most = list(counts)
             out += [(view, f"{value:08x}") for value in most]
         return sorted(out)
 
@@ -356,5 +389,10 @@ def _unpacked(profile: bytes) -> Profile:
 
 
 @lru_cache(maxsize=4_096)  # clients are few, and every request names one
+def _client(ja4: str | None, agent: str | None) -> str:
+    return _token(f"{ja4}\x1f{agent}")
+
+
+@lru_cache(maxsize=4_096)
 def _token(value: str) -> str:
     return f"{crc32(value.encode()):08x}{crc32(value[::-1].encode()):08x}"

@@ -37,18 +37,21 @@ class TopicCounts:
         self.conversations = 0
 
     def count(self, cell: int, half: int) -> None:
-        before = self._totals.get(cell, 0)
+        totals, ranks = self._totals, self._ranks
+        before = totals.get(cell, 0)
         if before >= _MAX_COUNT:
             return
-        self._rarefied.clear()
-        if before == 0 and len(self._totals) >= _MAX_CELLS:
+        if self._rarefied:
+            self._rarefied.clear()
+        if before == 0 and len(totals) >= _MAX_CELLS:
             self._make_room()
-        self._totals[cell] = before + 1
+        totals[cell] = before + 1
         if half == 0:
             self._first[cell] = self._first.get(cell, 0) + 1
         if before < _RANKS - 1:
-            self._ranks[before] -= before > 0
-            self._ranks[before + 1] += 1
+            if before:
+                ranks[before] -= 1
+            ranks[before + 1] += 1
         self.conversations += 1
 
     def _make_room(self) -> None:
@@ -101,9 +104,16 @@ class TopicCounts:
 
     def halves(self) -> tuple[Sparse, Sparse]:
         """(cell, count) pairs of the proposing and of the testing half."""
-        first = tuple(sorted(self._first.items()))
-        second = ((cell, count - self._first.get(cell, 0)) for cell, count in sorted(self._totals.items()))
-        return first, tuple((cell, count) for cell, count in second if count)
+        in_first = self._first.get
+        second = []
+        for pair in sorted(self._totals.items()):
+            cell, count = pair
+            here = in_first(cell)
+            if here is None:
+                second.append(pair)
+            elif here != count:
+                second.append((cell, count - here))
+        return tuple(sorted(self._first.items())), tuple(second)
 
     def add(self, other: TopicCounts, sign: int = 1) -> None:
         """Counts of two disjoint sets of conversations together; with ``sign=-1`` a part is taken out again."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 from river import anomaly
 
 from stillwatch.models.base import Features, checked, pack, unpack
+from stillwatch.models.one_walk import OneWalk
 
 _TREES: Final = 8
 _HEIGHT: Final = 6
@@ -35,26 +36,33 @@ class CohortAnomaly:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._trees: Any = None  # made on first use: 60 ms
+        self._walk: OneWalk | None = None  # over them
         self._learned = 0
 
     def score(self, features: Features) -> float | None:
         x = checked(features)
-        if x is None or self._trees is None or self._learned <= _WINDOW:
+        if x is None or self._walk is None or self._learned <= _WINDOW:
             return None
-        return min(max(float(self._trees.score_one(x)), 0.0), 1.0)
+        return min(max(self._walk.score(x), 0.0), 1.0)
 
     def learn(self, features: Features, attack: bool | None = None) -> None:
         x = checked(features)
         if x is None or attack:  # what is known to be an attack does not teach what is normal
             return
-        if self._trees is None:
+        if self._walk is None:
             self._trees = anomaly.HalfSpaceTrees(n_trees=_TREES, height=_HEIGHT, window_size=_WINDOW, seed=self._seed)
-        self._trees.learn_one(x)
+            self._trees.learn_one(x)
+            self._walk = OneWalk(self._trees)
+        else:
+            self._walk.learn(x)
         self._learned += 1
 
     def snapshot(self) -> bytes:
+        if self._walk is not None:
+            self._walk.to_river()
         return pack(self.name, {"trees": self._trees, "learned": self._learned, "seed": self._seed})
 
     def restore(self, snapshot: bytes) -> None:
         state = unpack(self.name, snapshot)
         self._trees, self._learned, self._seed = state["trees"], state["learned"], state["seed"]
+        self._walk = None if self._trees is None else OneWalk(self._trees)

@@ -48,10 +48,10 @@ class LabelModel:
         self._switches = 0
 
     def score(self, features: Features) -> float | None:
-        x = checked(features)
-        if x is None or min(self._seen.values()) < _MIN_OF_EACH_KIND:
+        if self._seen[True] < _MIN_OF_EACH_KIND or self._seen[False] < _MIN_OF_EACH_KIND:  # of every request: no loop
             return None
-        return self._predict(self._champion, x)
+        x = checked(features)
+        return None if x is None else self._predict(self._champion, x)
 
     def learn(self, features: Features, attack: bool | None = None) -> None:
         """Nothing is learned without a label."""

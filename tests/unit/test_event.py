@@ -1,10 +1,12 @@
 import math
 import pickle
+from itertools import permutations
 
 import pytest
 from factories import T0, an_event
 
 from stillwatch import errors
+from stillwatch import event as event_module
 from stillwatch.event import MAX_FUTURE_NANO, Rejected, RequestEvent, check_arrival, parse_event
 from stillwatch.wire import Undecoded, decode_message, encode_envelope, encode_event, from_json_line, to_json_line
 
@@ -72,6 +74,42 @@ def test_an_unknown_attribute_is_left_out_whatever_it_holds() -> None:
     event = parse_event(a_map(attributes={"x.y": {"deep": [float("nan")]}, "stillwatch.org.id": "o"}, unknown=1))
     assert isinstance(event, RequestEvent)
     assert event.attributes == {"stillwatch.org.id": "o"}
+
+
+VALUES: dict[str, list[object]] = {
+    "gen_ai.request.model": ["m", "", 3, None, "x" * 65_537, "\ud800", ["m"]],
+    "stillwatch.org.id": ["o", None, b"o"],
+    "gen_ai.request.temperature": [0.7, 0, -0.0, -1.0, math.nan, math.inf, 2**63, True, "0.7", None],
+    "gen_ai.usage.input_tokens": [12, 2**63 - 1, False],
+    "gen_ai.request.stream": [True, 1, "true", None],
+    "gen_ai.response.finish_reasons": [["stop"], [], ["stop", "length"], [3], "stop", ["x" * 129], None],
+    "stillwatch.client.asn": [64_500, "AS64500", -1, True, None],
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_request_is_read_alike_whether_or_not_one_with_the_same_names_came_before(name: str) -> None:
+    for value in VALUES[name]:
+        attributes = {known: values[0] for known, values in VALUES.items()} | {name: value}
+        raw = {**an_event().to_map(), "attributes": attributes}
+        # With a name that nobody knows it is read by itself, and that name is left out.
+        alone = parse_event({**raw, "attributes": {**attributes, "unknown": 1}})
+        assert repr(parse_event(raw)) == repr(parse_event(raw)) == repr(alone)
+
+
+def test_names_of_attributes_are_remembered_up_to_a_bound() -> None:
+    names = [f"stillwatch.{n}" for n in ("org.id", "account.tier", "account.payment", "account.signup", "client.ja4")]
+    for order in permutations([*names, "client.address"]):
+        parse_event({**an_event().to_map(), "attributes": dict.fromkeys(order, "v")})
+    assert 0 < len(event_module._SHAPES) <= event_module._MAX_SHAPES
+
+
+def test_what_a_caller_does_to_its_map_later_does_not_change_the_event() -> None:
+    raw = {**an_event().to_map(), "attributes": {"gen_ai.request.model": "m"}}
+    event = parse_event(raw)
+    raw["attributes"]["gen_ai.request.model"] = "other"
+    assert isinstance(event, RequestEvent)
+    assert event.attributes == {"gen_ai.request.model": "m"}
 
 
 def test_a_missing_value_is_not_known_and_not_zero() -> None:
