@@ -21,10 +21,13 @@ from starlette.responses import Response
 from stillwatch.errors import (
     Conflict,
     DeploymentMismatch,
+    Fenced,
     NotFound,
     NotOwner,
     SettingsError,
+    SnapshotDamaged,
     SnapshotIncompatible,
+    SnapshotUntrusted,
     StillwatchError,
     StreamRewound,
     Unavailable,
@@ -58,6 +61,9 @@ _OF_ERROR: Final[Mapping[type[StillwatchError], str]] = {
     SettingsError: "misconfigured",
     DeploymentMismatch: "misconfigured",
     SnapshotIncompatible: "misconfigured",
+    SnapshotDamaged: "misconfigured",
+    SnapshotUntrusted: "misconfigured",
+    Fenced: "unavailable",
 }
 _OF_STATUS: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not-found", "No such path. /openapi.json lists what there is"),

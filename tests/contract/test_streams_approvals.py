@@ -236,7 +236,7 @@ async def test_a_list_reads_only_what_was_written_since_the_last_one(world: Worl
 async def test_what_another_process_wrote_is_in_the_next_list(world: World) -> None:
     store = world.hub.revocations
     assert isinstance(store, BucketRevocations)
-    other = BucketRevocations(store._bucket, store._control, world.hub.never_act, world.clock)
+    other = BucketRevocations(store._bucket, store._control, world.hub.never_act, world.clock, store._fence)
     assert await store.list() == []
     await other.put(a_revocation(verdict="v-1", campaign="c-1"))
     assert [one.id for one in await store.list(verdict="v-1", campaign="c-1", account="acct-1", state="active")] == [

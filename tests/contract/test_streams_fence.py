@@ -22,7 +22,7 @@ def another(world: World) -> Hub:
     assert isinstance(hub.leases, BucketLeases)
     verdicts, revocations, control = hub.verdicts._journal, hub.revocations._bucket, hub.leases._bucket
     return _hub(
-        hub.events, hub.publisher, verdicts, verdicts, verdicts, revocations, control, world.settings, world.clock
+        hub.events, hub.publisher, verdicts, verdicts, verdicts, revocations, control, world.settings, world.clock, writer="tests.second",
     )  # fmt: skip
 
 
