@@ -150,15 +150,17 @@ def examine_group(
         if picked is not None:
             p_support.append(_alike(picked, mild, moment.behaving))
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    e_beside = {one.name: e_from_p(one.p_value) for one in beside}
+    # Companies run machines: benchmark suites that nineteen of them ran looked like one relay. What is known of how people and
+    # their groups behave says nothing of them; what they ask and what they hand over does.
+    of_nobody = float(table.belongs_to_an_organisation()[slots].mean()) < 0.5
+    e_conduct = e_conduct if of_nobody else 1.0
+    e_beside = {one.name: e_from_p(one.p_value) for one in beside if of_nobody or one.name == HANDOFF}
     handed = e_beside.get(HANDOFF, 0.0)
     if HANDOFF in e_beside:
         handed = e_beside[HANDOFF] = min(handed, MAX_HANDED_E if by_handoffs else MAX_ALONE_E)
     told = (e_conduct + sum(e_beside.values()) + TESTS - len(e_beside)) / (1 + TESTS)
     supports = sum(min(e_from_p(p), MAX_SUPPORT_E) for p in p_support) / len(p_support)
     both = supports * told if min(p_support) <= _SUPPORT else 0.0
-    # Batch jobs of companies send much from their first hour on; somebody stands behind them and can be asked.
-    of_nobody = float(table.belongs_to_an_organisation()[slots].mean()) < 0.5
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME and of_nobody
     alone = ((min(e_conduct, MAX_ALONE_E) if blunt else 0.0) + handed) / 2
     weights = _OF_HANDOFFS if by_handoffs else _OF_VALUES

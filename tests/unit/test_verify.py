@@ -163,3 +163,11 @@ def test_who_asks_the_same_word_for_word_runs_a_suite_and_splits_no_pool(share: 
     found = a_world(honest(rng), over(group, 10)).examined("z")
     assert (found.e_value > 1_000, found.void is not None) == ((True, False) if share == 0 else (False, True))
     assert share == 0 or "word for word" in str(found.void)
+
+
+def test_machines_of_companies_behave_like_machines_and_that_is_no_evidence() -> None:
+    rng = np.random.default_rng(8)
+    group = over(conducted(rng, covered(rng, 30, cover=0.3), shift=3.0), 10)
+    companies = [replace(one, organisation=f"o{n}", verification="business") for n, one in enumerate(group)]
+    alone, verified = (a_world(honest(np.random.default_rng(9)), some).examined("z") for some in (group, companies))
+    assert alone.e_value > 1_000 > 50 > verified.e_value
