@@ -18,7 +18,7 @@ from stillwatch.correlation.matching import Match
 from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.mixtures import MIXTURE
 from stillwatch.correlation.table import AccountTable
-from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
+from stillwatch.correlation.verify import BLUNT_VOLUME, MOST_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
 from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
 from stillwatch.grounds import GroupTested, kept
 from stillwatch.life import History, State, noted, state_at
@@ -156,7 +156,9 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     core = frozenset(member.account for member in campaign.members if member.confidence >= SURE)
     keys = tuple((view, value) for view, _, value in (text.partition("=") for text in campaign.linkage))
     members = tuple(ListedMember(member.account, member.confidence) for member in campaign.members)
-    supported = campaign.e_value if campaign.e_value > MAX_ALONE_E else 1.0  # it is not said; tests to come will say it
+    supported = (
+        campaign.e_value if campaign.e_value > MOST_ALONE_E else 1.0
+    )  # it is not said; tests to come will say it
     evidence = ((campaign.e_value, supported, core),)
     return OpenCampaign(
         campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value,

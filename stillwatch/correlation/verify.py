@@ -60,7 +60,7 @@ BLUNT_VOLUME: Final = 3.5
 SMALLEST_HONEST_F: Final = 0.004
 # Hand-offs are no honest strangers' habit, and how many chance makes is counted; still they are one kind of evidence. Under a
 # value that several campaigns share they are not evidence of one.
-MAX_HANDED_E: Final = 1_000_000.0
+MAX_HANDED_E: Final = 300_000.0
 # Trimming: at most twelve rounds of the worst tenth, which can remove 70 % of a group.
 _TRIM_ROUNDS: Final = 12
 _TRIM_SHARE: Final = 0.1
@@ -90,6 +90,8 @@ class _Weights:
 # What hand-offs connect has hardly a bystander, and its accounts share what they ask only as far as they do not hide it.
 _OF_VALUES: Final = _Weights(1 / 3, 1 / 3, 1 / 3)
 _OF_HANDOFFS: Final = _Weights(0.1, 0.3, 0.6)
+# What can be said without content: a discovery, enough to throttle, and below what the default policy revokes at.
+MOST_ALONE_E: Final = _OF_HANDOFFS.alone * MAX_HANDED_E / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
