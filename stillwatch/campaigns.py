@@ -18,7 +18,7 @@ from stillwatch.correlation.matching import Match
 from stillwatch.correlation.membership import concentration_of
 from stillwatch.correlation.mixtures import MIXTURE
 from stillwatch.correlation.table import AccountTable
-from stillwatch.correlation.verify import BLUNT_VOLUME, MOST_ALONE_E, MAX_RELATIVE_F, SMALLEST_HONEST_F, GroupTest
+from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_RELATIVE_F, MOST_ALONE_E, SMALLEST_HONEST_F, GroupTest
 from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
 from stillwatch.grounds import GroupTested, kept
 from stillwatch.life import History, State, noted, state_at
