@@ -145,8 +145,8 @@ class Cluster:
     async def start_aggregator(self) -> None:
         hub, clock = self.broker.hub, self.broker.clock
         ports = AggregatorPorts(
-            hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.leases, hub.fence,
-            self.snapshots(),
+            hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control,
+            hub.leases, hub.fence, self.snapshots(),
         )  # fmt: skip
         self.aggregator = Aggregator(SETTINGS, POLICY, ports, cluster=self.name)
         self.lives.append(self.aggregator)
