@@ -135,7 +135,7 @@ async def test_what_waits_for_fresh_state_is_let_act_by_a_life_that_begins_with_
     assert await life.acted_on() == set()
     life.begin()
     await life.aggregator._recall()
-    await life.tick(3)
+    await life.tick(6)
     status = await life.aggregator.status()
     assert (status.snapshots.restored, status.stale) == (1, ())
     assert len(await life.acted_on()) > 40
