@@ -347,14 +347,16 @@ class Aggregator:
             await self._ports.verdicts.publish_verdict(said, traceparent)
             now_s = clock.unix_nano() // 1_000_000_000
             for revocation in revocations_of(verdict, verdict.mode, now_s, traceparent, hold):
+                # An earlier life may have stored it: what stands there counts, whatever would hold it back by now.
                 stored = await self._ports.revocations.put(revocation)
                 self._caution.noted(stored)
-                self._actions += 0 if hold is not None else len(stored.accounts)
+                waits = stored.hold if stored.state(now_s) == "waiting" else None
+                self._actions += 0 if waits is not None else len(stored.accounts)
                 details: dict[str, object] = {
                     "revocation": stored.id, "verdict": verdict.id, "accounts": len(stored.accounts),
                 }  # fmt: skip
-                if hold is not None:
-                    details["because"] = hold.because
+                if waits is not None:
+                    details["because"] = waits.because
                 await self._ports.audit.append(
                     AuditEntry(
                         actor=revocation.actor,

@@ -16,7 +16,7 @@ import msgpack
 
 from actors.outbox import Outbox
 from actors.snapshots import Snapshots
-from stillwatch.errors import SnapshotIncompatible
+from stillwatch.errors import SnapshotIncompatible, Unavailable
 from stillwatch.ports import Clock, EventStream, Lease, SnapshotCounts
 from stillwatch.settings import Settings
 from stillwatch.shard import PartitionCore
@@ -81,6 +81,17 @@ class PartitionSnapshots:
         if running is not None:
             await running
 
+    async def rewound(self, partition: int, sequence: int) -> None:
+        """The stream gives out numbers behind ``sequence`` again: a snapshot beyond it would later skip what they stand for
+        then. One that can not be removed now is refused as long as the stream is shorter."""
+        await self.finish(partition)
+        if self._snapshots is not None:
+            try:
+                self._snapshots.stream = await self._events.identity()
+                await self._snapshots.forget(consumer_name(partition), sequence)
+            except Unavailable as error:
+                log.error("snapshots of partition %d beyond sequence %d stay: %s", partition, sequence, error)
+
     def _taken(self, core: PartitionCore, outbox: Outbox, lease: Lease) -> tuple[Header, int, bytes]:
         told = outbox.state()  # first: it takes the cuts, which the core would say later
         body = bytes(msgpack.packb([core.snapshot(), told]))
@@ -104,6 +115,8 @@ class PartitionSnapshots:
         if self._snapshots is None:
             return None
         end, settings = await self._events.end(), self._settings
+        # Asked each time: the stream may have been made anew since this process began.
+        self._snapshots.stream = await self._events.identity()
 
         def restored(header: Header, body: bytes) -> tuple[PartitionCore, Outbox]:
             if header.last_sequence > end:  # a server that lost its newest messages gives their numbers out again

@@ -188,9 +188,13 @@ class Shard:
         try:
             return await self._ports.events.open(owned.core.partition, owned.core.last_sequence)
         except StreamRewound as error:
-            log.error("%s: %s", self.name, error)
-            owned.core.rewind(error.sequence)
+            await self._rewind(owned, error)
             return await self._ports.events.open(owned.core.partition, owned.core.last_sequence)
+
+    async def _rewind(self, owned: _Owned, error: StreamRewound) -> None:
+        log.error("%s: %s", self.name, error)
+        owned.core.rewind(error.sequence)
+        await self._snapshots.rewound(owned.core.partition, error.sequence)
 
     async def _work(self, partition: int, owned: _Owned) -> None:
         ingest, clock, feed = self._settings.ingest, self._ports.clock, owned.feed
@@ -214,8 +218,7 @@ class Shard:
                     await self._take(partition, owned, messages)
                     owned.progress.came()
             except StreamRewound as error:
-                log.error("%s: %s", self.name, error)
-                owned.core.rewind(error.sequence)
+                await self._rewind(owned, error)
             except Unavailable as error:
                 owned.empty_since_s = None  # an outage is no silence: publishers may have waited through it, too
                 owned.progress.problem = str(error)

@@ -73,6 +73,12 @@ class Snapshots:
             return state
         return None
 
+    async def forget(self, subject: str, beyond: int) -> None:
+        """Those whose place is beyond this one: the stream gives these places out again. Raises ``Unavailable``."""
+        for name in await self.store.names(subject):
+            if name.place > beyond:
+                await self.store.delete(name)
+
     async def _prune(self, subject: str) -> None:
         try:
             for name in (await self.store.names(subject))[: -self.keep]:

@@ -53,7 +53,7 @@ def checks(address: Address, settings: Settings, keys: KeyRing) -> list[Check]:
         # What is shown is up to a second old, and asking may have taken as long.
         half = (after - before) / 2
         out.append(checkup.clock("the API", as_of - before - half, half + 1.0, settings.ingest.lease_ttl_s / 2))
-        out += _of_status(client, authorised, status, after)
+        out += _of_status(client, authorised, status, after, settings)
     return out
 
 
@@ -100,7 +100,9 @@ def _scopes(client: httpx.Client, key: str, headers: dict[str, str], keys: KeyRi
     return Check(name, "ok", f"{found}, as the key file says")
 
 
-def _of_status(client: httpx.Client, headers: dict[str, str], status: dict[str, Any], now_unix_s: float) -> list[Check]:
+def _of_status(
+    client: httpx.Client, headers: dict[str, str], status: dict[str, Any], now_unix_s: float, settings: Settings
+) -> list[Check]:
     moved = None
     if status["waiting"]:
         time.sleep(_SECOND_LOOK_S)
@@ -111,11 +113,8 @@ def _of_status(client: httpx.Client, headers: dict[str, str], status: dict[str, 
     told = {shard["shard"]: shard["snapshots"] for shard in shards if "snapshots" in shard}
     if aggregator is not None and "snapshots" in aggregator:
         told["aggregator"] = aggregator["snapshots"]
+    period_s = None if settings.snapshots.store == "none" else settings.snapshots.period_s
     return [
         checkup.readiness(status), *checkup.policy(status), checkup.lag(status["waiting"], moved=moved),
-        *checkup.aggregation(aggregator), checkup.snapshots(told, now_unix_s, _SNAPSHOT_PERIOD_S if told else None),
+        *checkup.aggregation(aggregator), checkup.snapshots(told, now_unix_s, period_s),
     ]  # fmt: skip
-
-
-# The default of snapshots.period_s; who sets another one is told of older ones as if they were late.
-_SNAPSHOT_PERIOD_S: Final = 60.0

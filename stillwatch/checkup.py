@@ -269,13 +269,15 @@ def aggregation(aggregator: Mapping[str, Any] | None) -> list[Check]:
 
 
 def snapshots(told: Mapping[str, Mapping[str, Any]], now_unix_s: float, period_s: float | None) -> Check:
-    """``told``: by process, what it says of its snapshots. ``period_s``: by the settings; ``None``: this version has none."""
+    """``told``: by process, what it says of its snapshots. ``period_s``: by the settings; ``None``: they want none."""
     name = "snapshots"
     if period_s is None or not told:
         return Check(name, "unknown", "nothing is told of any: a start replays the whole stream")
     old = {
         who: now_unix_s - one["written_unix_nano"] / 1e9 for who, one in told.items() if one.get("written_unix_nano")
     }
+    if not old and not any(one.get("failed") for one in told.values()):
+        return Check(name, "unknown", f"none of {len(told)} processes has written one since its start")
     late = {who: age for who, age in old.items() if age > _SNAPSHOT_PERIODS * period_s}
     failing = sorted(who for who, one in told.items() if one.get("failed"))
     if failing:

@@ -52,7 +52,7 @@ async def checks(client: Client, settings: Settings, varz: Mapping[str, Any] | N
 
 async def _infos(client: Client, settings: Settings) -> dict[str, dict[str, Any] | None]:
     """By stream, as the server says it; ``None``: it does not exist, or this login may not look at it."""
-    names = [config.name or "" for config in [*topology.streams(settings), *topology.buckets(settings)]]
+    names = [config.name or "" for config in topology.everything(settings)]
     return {name: await _request(client, f"$JS.API.STREAM.INFO.{name}") for name in names}
 
 
@@ -102,7 +102,7 @@ def _behind(infos: Mapping[str, Mapping[str, Any] | None]) -> list[Check]:
 async def _differences(client: Client, settings: Settings) -> list[str]:
     context = client.jetstream()
     out = []
-    for wanted in [*topology.streams(settings), *topology.buckets(settings)]:
+    for wanted in topology.everything(settings):
         name = wanted.name or ""
         try:
             with reaching(name):

@@ -51,6 +51,9 @@ PROBES: Final[Mapping[str, Probe]] = {
     "write revocations": _write(f"$KV.{subjects.REVOCATIONS_BUCKET}.record.{_NOBODY}"),
     "turn the kill switch": _write(f"$KV.{subjects.CONTROL_BUCKET}.{subjects.ENFORCEMENT_KEY}"),
     "take leases": _write(f"$KV.{subjects.CONTROL_BUCKET}.{subjects.lease_key(0)}"),
+    "change the never-act list": _write(f"$KV.{subjects.CONTROL_BUCKET}.{subjects.never_act_key(_NOBODY)}"),
+    "say who may write": _write(f"$KV.{subjects.REVOCATIONS_BUCKET}.{subjects.REVOCATIONS_FENCE_KEY}"),
+    "write snapshots": _write(f"$O.{subjects.SNAPSHOTS_BUCKET}.M.{_NOBODY}"),
     "create streams": Probe("$JS.API.STREAM.CREATE.STILLWATCH_DOCTOR", payload=_OTHER_NAME),
     "change streams": Probe(f"$JS.API.STREAM.UPDATE.{subjects.AUDIT}", payload=_OTHER_NAME),
     "delete streams": Probe("$JS.API.STREAM.DELETE.STILLWATCH_DOCTOR"),
@@ -74,14 +77,18 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
     "bootstrap": frozenset({"create streams", "change streams", "look at streams", "read revocations"}),
     "scorer": frozenset(
         {
-            "write verdicts", "write dead letters", "write to the audit", "write revocations", "take leases", "read requests",
-            "read verdicts", "look at streams", "read revocations",
+            "write verdicts", "write dead letters", "write to the audit", "write revocations", "take leases", "say who may write",
+            "write snapshots", "read requests", "read verdicts", "look at streams", "read revocations",
+            # An entry that has ended is said to have, and removed.
+            "change the never-act list",
         }
     ),
     "api": frozenset(
         {
             "report requests", "write labels", "write to the audit", "write revocations", "turn the kill switch", "read verdicts",
-            "look at streams", "read revocations",
+            "look at streams", "read revocations", "change the never-act list",
+            # Of one that was published once more, that it was.
+            "write dead letters",
         }
     ),
     "gateway": frozenset({"report requests", "read revocations"}),

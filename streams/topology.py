@@ -114,6 +114,11 @@ def object_stores(settings: Settings) -> list[StreamConfig]:
     ]
 
 
+def everything(settings: Settings) -> list[StreamConfig]:
+    """All that the server keeps for a deployment, as the streams it is kept in."""
+    return [*streams(settings), *buckets(settings), *object_stores(settings)]
+
+
 def consumer(settings: Settings, partition: int) -> ConsumerConfig:
     """The durable pull consumer of one partition."""
     name = subjects.consumer_name(partition)
@@ -141,7 +146,7 @@ async def ensure(client: Client, settings: Settings) -> None:
     with reaching("JetStream"):
         await _require_jetstream(context)
         await _refuse_other_partitions(context, settings)
-        for config in [*streams(settings), *buckets(settings), *object_stores(settings)]:
+        for config in everything(settings):
             await _ensure_stream(context, config)
         gate = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 

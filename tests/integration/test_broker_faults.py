@@ -22,9 +22,10 @@ from actors import progress
 from launch.embedded import EmbeddedNats
 from stillwatch import subjects
 from stillwatch.errors import Unavailable
-from stillwatch.settings import NatsSettings, Settings
+from stillwatch.settings import NatsSettings, Settings, SnapshotSettings
 from stillwatch.wire import encode_event
 from streams import topology
+from streams.snapshots import memory_snapshots
 
 
 @pytest.fixture
@@ -139,6 +140,37 @@ async def test_a_stream_that_is_missing_is_named_and_one_made_anew_is_read_from_
     await world.publish(fresh(100, 300))
     partitions = await world.all_in_state()
     assert [p.rewinds for p in partitions] == [1, 1]
+
+
+async def test_after_a_stream_was_made_anew_no_owner_begins_with_a_snapshot_of_the_one_before(
+    nats_server: EmbeddedNats,
+) -> None:
+    """Its numbers pass those of the old snapshots some day: whoever began there would skip what it has not seen."""
+    settings = Settings(partitions=2, shards=1, ingest=INGEST, snapshots=SnapshotSettings(period_s=0.1))
+    store = memory_snapshots()
+
+    async def places() -> list[int]:
+        return [name.place for p in range(2) for name in await store.names(subjects.consumer_name(p))]
+
+    async def all_in_snapshots() -> bool:
+        return max(await places(), default=0) == await world.hub.events.end()
+
+    world = await ShardWorld.start(nats_server.url, settings, store)
+    await world.publish(fresh(300))
+    await world.all_in_state()
+    await eventually(all_in_snapshots)
+    await world.client.jetstream().delete_stream(subjects.REQUESTS)
+    await topology.ensure(world.client, settings)
+    await world.publish(fresh(100, 300))
+    await world.all_in_state()
+    await eventually(all_in_snapshots)
+    await world.stop()
+    later = await ShardWorld.start(nats_server.url, settings, store)
+    later.published = set(world.published)
+    await later.publish(fresh(300, 400))
+    await later.all_in_state()
+    assert (await later.shard.status()).snapshots.restored == 2
+    await later.stop()
 
 
 async def test_an_event_reported_again_to_a_stream_made_anew_counts_once(world: ShardWorld) -> None:

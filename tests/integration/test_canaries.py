@@ -248,7 +248,9 @@ async def test_no_prompt_and_no_secret_comes_out_anywhere(
     client = await connect(settings.nats, "canaries")
     await topology.ensure(client, settings)
     hub = jetstream_hub(client, settings, clock)
-    ports = AggregatorPorts(hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer)
+    ports = AggregatorPorts(
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer, hub.never_act, hub.control
+    )
     aggregator = Aggregator(settings, load_policy(settings.policy_file), ports)
     await aggregator.start()
     shard_ports = ShardPorts(hub.events, hub.dead_letters, hub.leases, aggregator, clock, tracer)

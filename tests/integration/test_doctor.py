@@ -36,7 +36,7 @@ REPORTS = ["stillwatch.requests.*", "stillwatch.envelopes.*"]
 USERS: Mapping[str, list[str]] = {
     "scorer": [
         "stillwatch.verdicts.>", "stillwatch.deadletter.>", "stillwatch.audit.>", "$KV.stillwatch_revocations.>",
-        "$KV.stillwatch_control.lease.>", "$JS.API.INFO", "$JS.API.STREAM.INFO.*", "$JS.API.DIRECT.GET.>",
+        "$KV.stillwatch_control.lease.>", "$KV.stillwatch_control.never_act.>", "$O.stillwatch_snapshots.>", "$JS.API.INFO", "$JS.API.STREAM.INFO.*", "$JS.API.DIRECT.GET.>",
         "$JS.API.CONSUMER.INFO.>", "$JS.API.CONSUMER.MSG.NEXT.STILLWATCH_REQUESTS.*",
     ],
     "gateway": [*REPORTS, *READS_KV],
@@ -101,6 +101,7 @@ async def a_deployment(directory: Path, **server: Any) -> AsyncIterator[Deployme
         stack.push_async_callback(close, admin)
         await topology.ensure(admin, settings)
         api = World(clock=SystemClock())
+        api.book.stale = ()
         url = await stack.enter_async_context(on_loopback(api.app))
         yield Deployment(nats, settings, admin, directory, api, url)
 
@@ -134,9 +135,7 @@ async def test_a_deployment_as_it_should_be_has_nothing_failed_and_the_checkup_l
 
 
 async def stored(deployment: Deployment) -> dict[str, int]:
-    names = [
-        config.name or "" for config in [*topology.streams(deployment.settings), *topology.buckets(deployment.settings)]
-    ]
+    names = [config.name or "" for config in topology.everything(deployment.settings)]
     context = deployment.admin.jetstream()
     found = {name: (await context.stream_info(name)).state.last_seq for name in names}
     assert len(await context.streams_info()) == len(names)
@@ -238,10 +237,12 @@ async def test_a_key_may_what_the_key_file_says_and_no_more(deployment: Deployme
 async def test_what_does_not_answer_and_a_kill_switch_that_is_off_are_said(deployment: Deployment) -> None:
     await deployment.api.http.put("/v1/control/enforcement", json={"enforcement": "off", "reason": "drill"})
     deployment.api.local_shards.unowned = {3}
+    deployment.api.book.stale = ("lag: the newest evaluation is 9000 s old",)
     checks = await deployment.doctor()
     assert exit_code(checks.values()) == 2
     assert checks["kill switch"].state == "warning"
     assert "1 of 4 partitions have no owner: 3" in checks["parts"].found
+    assert (checks["automatic actions"].state, "9000 s old" in checks["automatic actions"].found) == ("warning", True)
 
 
 async def test_the_command_says_what_to_set_and_how_many_things_failed(deployment: Deployment, tmp_path: Path) -> None:

@@ -11,25 +11,31 @@ import os
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from factories import account_in, an_event
+from http_world import World
 from manual_clock import ManualClock
 from nats.aio.client import Client
-from stream_values import a_letter, a_revocation, a_verdict
+from stream_values import NOW, a_letter, a_revocation, a_verdict
 from stream_worlds import until
 from tls_papers import issue_papers
 
 from launch.embedded import server_binary
+from launch.telemetry import SystemClock
 from launch.wiring import make_serve_ports
 from stillwatch import subjects
 from stillwatch.errors import Unavailable
 from stillwatch.gateway import Enforcer, Publisher
+from stillwatch.never_act import Protection
 from stillwatch.ports import AuditEntry, Label, SnapshotName
+from stillwatch.revocation import Hold
 from stillwatch.settings import NatsLogin, NatsSettings, Settings
+from stillwatch.wire import encode_event
 from streams import topology
 from streams.connection import connect
 from streams.hub import jetstream_hub
@@ -38,6 +44,7 @@ from streams.snapshots import snapshot_store
 HELM = Path(__file__).resolve().parents[2] / "helm"
 USERS = {"bootstrap", "scorer", "api", "gateway", "enforcer", "publisher", "operator"}
 ACCOUNT = account_in(0, 4)
+ENDED = Protection("account", "acct-3", "anna", "a reviewer of ours", NOW - 9, NOW - 1, "tests")
 OUTSIDE = "STILLWATCH.API"  # how the account of the gateways calls the JetStream of Stillwatch's
 
 
@@ -185,6 +192,12 @@ async def test_bootstrap_api_scorer_and_operator_together_run_the_cluster(addres
         await hub.audit.append(AuditEntry("tests", "revocation.put", "acct-1", 0, {}))
         await hub.control.set_enforcement(False)
         assert await hub.leases.holder(subjects.lease_key(0)) is None
+        await hub.revocations.put(a_revocation("r-2", "acct-2", hold=Hold("too many", 2, NOW + 3_600)))
+        await hub.revocations.approve("r-2", "anna")
+        assert await hub.revocations.remember("a-key", "ab", "r-2") is None
+        for protection in (ENDED, Protection("account", "acct-4", "ben", "an auditor", NOW, NOW + 9, "tests")):
+            await hub.never_act.put(protection)
+        await hub.never_act.remove(protection.id)
         async with Enforcer(client) as enforcer:
             assert await enforcer.wait_loaded(10)
     async with logged_in(address, "scorer") as (client, settings):
@@ -198,7 +211,11 @@ async def test_bootstrap_api_scorer_and_operator_together_run_the_cluster(addres
         lease = await hub.leases.acquire(subjects.lease_key(0), "shard-000", 6.0)
         assert lease is not None
         await hub.leases.release(lease)
-        assert [found.id for found in await hub.revocations.list()] == ["r-1"]
+        assert {found.id for found in await hub.revocations.list()} == {"r-1", "r-2"}
+        await hub.revocations.release("r-2", ["acct-2"])
+        assert [found.id for found in await hub.never_act.list()] == [ENDED.id]
+        await hub.never_act.remove(ENDED.id)  # once it was said that it has ended
+        assert await hub.control.broker_unix_nano() > 0
         await hub.revocations.undo("r-1", "tests")
         await hub.verdicts.publish_verdict(a_verdict(1))
         await hub.dead_letters.put([a_letter(1)])
@@ -217,7 +234,30 @@ async def test_bootstrap_api_scorer_and_operator_together_run_the_cluster(addres
         assert len(await hub.verdicts.verdicts()) == 1
         assert await hub.dead_letters.count() == 1
         assert len(await hub.audit.newest(9)) == 2
-        assert len(await hub.revocations.list()) == 1
+        assert len(await hub.revocations.list()) == 2
+        assert await hub.never_act.list() == []
+
+
+async def test_the_api_replays_a_dead_letter_and_says_that_it_did(address: str) -> None:
+    async with logged_in(address, "bootstrap") as (client, settings):
+        await topology.ensure(client, settings)
+    clock = SystemClock()  # an event that is replayed must not be of another year
+    event = replace(an_event(ACCOUNT), time_unix_nano=clock.unix_nano())
+    good = replace(a_letter(1, payload=encode_event(event)), subject=f"stillwatch.partition.0.{ACCOUNT}")
+    async with logged_in(address, "scorer") as (client, settings):
+        await jetstream_hub(client, settings, clock).dead_letters.put([good, a_letter(2)])
+    async with logged_in(address, "api") as (client, settings):
+        world = World(clock=clock, hub=jetstream_hub(client, settings, clock))
+        answer = await world.http.post("/v1/deadletters/replay", json={"ids": [good.id, a_letter(2).id]})
+        assert [one["result"] for one in answer.json()["results"]] == ["published", "still rejected"]
+        again = await world.http.post("/v1/deadletters/replay", json={"ids": [good.id]})
+        assert again.json()["results"][0]["result"] == "replayed before"
+        assert (await world.http.get("/v1/deadletters")).json()["count"] == 2
+    async with logged_in(address, "operator") as (client, settings):
+        hub = jetstream_hub(client, settings, clock)
+        assert (await client.jetstream().stream_info(subjects.REQUESTS)).state.messages == 1
+        assert [entry.action for entry in await hub.audit.newest(9)] == ["deadletter.replay"]
+        assert (await hub.dead_letters.get(good.id)).replayed
 
 
 async def test_the_api_connects_with_its_own_login(address: str) -> None:
@@ -330,13 +370,17 @@ async def test_a_long_list_reaches_an_enforcer_across_accounts(address: str) -> 
 MAY_PUBLISH = {
     "stillwatch.requests.acct-1": {"api", "gateway", "publisher"},
     "stillwatch.verdicts.account.acct-1.v": {"scorer"},
-    "stillwatch.deadletter.0.1.0": {"scorer"},
+    "stillwatch.deadletter.0.1.0": {"scorer", "api"},
     "stillwatch.labels.0": {"api"},
     "stillwatch.audit.x": {"scorer", "api"},
     "stillwatch.partition.0.acct-1": set[str](),
     "$KV.stillwatch_revocations.account.acct-1": {"scorer", "api"},
     "$KV.stillwatch_control.enforcement": {"api"},
     "$KV.stillwatch_control.lease.partition.0": {"scorer"},
+    "$KV.stillwatch_control.never_act.n-1": {"scorer", "api"},
+    "$KV.stillwatch_revocations.fence": {"scorer"},
+    "stillwatch.verdicts.fence": {"scorer"},
+    "$O.stillwatch_snapshots.M.x": {"scorer"},
     "$JS.API.STREAM.CREATE.OTHER": {"bootstrap"},
     "$JS.API.STREAM.UPDATE.STILLWATCH_REQUESTS": {"bootstrap"},
     "$JS.API.STREAM.DELETE.STILLWATCH_REQUESTS": set[str](),

@@ -121,6 +121,7 @@ class LocalCampaigns:
 
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.all: dict[str, Campaign] = {}
+        self.stale: tuple[str, ...] = ("lag: old",)
         self.audit: Any = Part(hub.audit)
         ports = AggregatorPorts(
             hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control
@@ -155,7 +156,7 @@ class LocalCampaigns:
         accounts = sum(len(item.members) for item in self.all.values())
         return AggregatorStatus(
             accounts, len(self.all), 12, 34, 5, 1, 99, groups_waiting=7, evicted_accounts=3,
-            held_back={"accounts_per_minute": 1}, stale=("lag: old",), waiting=2,
+            held_back={"accounts_per_minute": 1}, stale=self.stale, waiting=2,
         )  # fmt: skip
 
 

@@ -130,6 +130,7 @@ class Cluster:
     broker: Broker
     name: str = "c1"
     shards: dict[str, Shard] = field(default_factory=dict)
+    settings: Settings = SETTINGS
     aggregator: Aggregator | None = None
     lives: list[Aggregator] = field(default_factory=list)
 
@@ -145,17 +146,17 @@ class Cluster:
     async def start_aggregator(self) -> None:
         hub, clock = self.broker.hub, self.broker.clock
         ports = AggregatorPorts(
-            hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.leases, hub.fence,
-            self.snapshots(),
+            hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control,
+            hub.leases, hub.fence, self.snapshots(),
         )  # fmt: skip
-        self.aggregator = Aggregator(SETTINGS, POLICY, ports, cluster=self.name)
+        self.aggregator = Aggregator(self.settings, POLICY, ports, cluster=self.name)
         self.lives.append(self.aggregator)
         await self.aggregator.start()
 
     async def start_shard(self, name: str) -> None:
         hub, clock = self.broker.hub, self.broker.clock
         ports = ShardPorts(hub.events, hub.dead_letters, hub.leases, self, clock, NoOpTracer(), self.snapshots())
-        self.shards[name] = Shard(name, None, SETTINGS, ports, self.name)
+        self.shards[name] = Shard(name, None, self.settings, ports, self.name)
         await self.shards[name].start()
 
     async def start(self) -> None:

@@ -11,10 +11,11 @@ from nats.aio.client import Client
 from opentelemetry.trace import NoOpTracer
 
 from actors.shard import Shard, ShardPorts
+from actors.snapshots import Snapshots
 from launch.telemetry import SystemClock
 from stillwatch.errors import Unavailable
 from stillwatch.event import RequestEvent
-from stillwatch.ports import Folded, Mark, Part, PartitionStatus, ShardStatus
+from stillwatch.ports import Folded, Mark, Part, PartitionStatus, ShardStatus, SnapshotStore
 from stillwatch.settings import IngestSettings, NatsSettings, Settings
 from streams.connection import close, connect
 from streams.hub import Hub, jetstream_hub
@@ -40,14 +41,19 @@ class ShardWorld:
     published: set[str] = field(default_factory=set)
 
     @classmethod
-    async def start(cls, url: str, settings: Settings | None = None) -> ShardWorld:
+    async def start(cls, url: str, settings: Settings | None = None, store: SnapshotStore | None = None) -> ShardWorld:
         settings = settings or Settings(partitions=2, shards=1, ingest=INGEST)
         settings = settings.model_copy(update={"nats": settings.nats.model_copy(update={"urls": (url,)})})
         client = await connect(NatsSettings(urls=(url,)), "shard-world")
         await ensure(client, settings)
         clock = SystemClock()
         hub = jetstream_hub(client, settings, clock)
-        ports = ShardPorts(hub.events, hub.dead_letters, hub.leases, Listener(), clock, NoOpTracer())
+        snapshots = None
+        if store is not None:
+            snapshots = Snapshots(
+                store, b"a key that signs only snapshots of tests", 3, clock, await hub.events.identity()
+            )
+        ports = ShardPorts(hub.events, hub.dead_letters, hub.leases, Listener(), clock, NoOpTracer(), snapshots)
         shard = Shard("shard-000", range(settings.partitions), settings, ports)
         await shard.start()
         world = cls(shard, hub, client, settings)

@@ -13,6 +13,7 @@ from opentelemetry.trace import NoOpTracer
 from summary_worlds import people, pool_accounts
 
 from actors.aggregator import Aggregator, AggregatorPorts
+from actors.snapshots import Snapshots
 from launch.settings import load_policy
 from stillwatch.never_act import Protection
 from stillwatch.ports import Mark, Part
@@ -22,6 +23,7 @@ from stillwatch.summary import AccountSummary, Report, encode_report
 from stillwatch.verdict import Verdict
 from streams.hub import memory_hub
 from streams.memory import MemoryNats
+from streams.snapshots import memory_snapshots
 
 SETTINGS = Settings(partitions=2, shards=1)
 TICK = SETTINGS.detection.evaluation_tick_s * 10**9
@@ -48,9 +50,11 @@ class Life:
 
     def __post_init__(self) -> None:
         self.hub = memory_hub(self.nats)
+        self.store = memory_snapshots()
         self.begin()
 
     def begin(self) -> None:
+        """A new life, of which nothing is left but what is stored."""
         hub = self.hub
         ports = AggregatorPorts(
             hub.verdicts,
@@ -61,6 +65,7 @@ class Life:
             NoOpTracer(),
             hub.never_act,
             hub.control,
+            snapshots=Snapshots(self.store, b"a key that signs only snapshots of tests", 3, self.clock, "memory"),
         )
         self.aggregator = Aggregator(SETTINGS, self.policy, ports)
 
@@ -103,6 +108,38 @@ async def test_fresh_and_small_it_acts_at_once() -> None:
     assert await life.acted_on() <= MEMBERS
     status = await life.aggregator.status()
     assert (status.stale, status.held_back, status.suppressed_actions) == ((), {}, 0)
+
+
+async def test_what_was_done_stays_done_when_a_later_life_decides_it_again_from_a_snapshot() -> None:
+    life = await a_life()
+    await life.aggregator._save()
+    await life.tick(0)
+    acted, actions = await life.acted_on(), (await life.aggregator.status()).actions
+    life.begin()
+    life.clock.advance(3 * 3_600)  # by now it would wait: the tick is old
+    await life.aggregator._recall()
+    await life.tick(0)
+    status = await life.aggregator.status()
+    assert (status.snapshots.restored, status.actions) == (1, actions)
+    assert status.stale
+    assert await life.acted_on() == acted
+    assert await life.revocations("waiting") == []
+    assert not [one for one in await life.hub.audit.newest(100) if "because" in one.details]
+
+
+async def test_what_waits_for_fresh_state_is_let_act_by_a_life_that_begins_with_a_snapshot() -> None:
+    life = await a_life()
+    life.clock.advance(3 * 3_600)
+    await life.tick(0)
+    await life.aggregator._save()
+    assert await life.acted_on() == set()
+    life.begin()
+    await life.aggregator._recall()
+    await life.tick(6)
+    status = await life.aggregator.status()
+    assert (status.snapshots.restored, status.stale) == (1, ())
+    assert len(await life.acted_on()) > 40
+    assert await life.revocations("waiting") == []
 
 
 # -- blast radius ----------------------------------------------------------------------------------------------------

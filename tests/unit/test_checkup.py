@@ -39,6 +39,9 @@ AGGREGATOR: dict[str, Any] = {"evaluations": 9, "campaigns": 1, "partitions_behi
         (checkup.snapshots({"shard-0": {"written_unix_nano": 10**18, "failed": 0}}, 1e9 + 999, 60.0), "warning"),
         (checkup.snapshots({"shard-0": {"written_unix_nano": 10**18, "failed": 2}}, 1e9, 60.0), "failed"),
         (checkup.snapshots({}, 1e9, 60.0), "unknown"),
+        (checkup.snapshots({"shard-0": {"written_unix_nano": 0, "failed": 0}}, 1e9, 60.0), "unknown"),
+        (checkup.snapshots({"shard-0": {"written_unix_nano": 0, "failed": 1}}, 1e9, 60.0), "failed"),
+        (checkup.snapshots({"shard-0": {"written_unix_nano": 10**18, "failed": 0}}, 1e9 + 999, None), "unknown"),
     ],
 )
 def test_a_fact_has_its_state_and_what_is_not_well_says_what_to_do(check: Check, state: str) -> None:
