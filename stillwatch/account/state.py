@@ -40,7 +40,7 @@ _OPEN_CONVERSATIONS: Final = 8  # relays keep a conversation on its account; a p
 _LAST_OPENINGS: Final = 8
 # Calls, as (ms since 1970, hash of the prompt), until the aggregator has looked for hand-offs in them. Accounts of a relay
 # that hides begin one or two conversations an hour, and a call of theirs fails every few days.
-LAST_BEGUN: Final = 6
+_LAST_BEGUN: Final = 6
 _LAST_FAILED: Final = 3
 _NO_PARAMETERS: Final = (None, None, None, None, None)
 # What is tried on another account; a bad request would be one there too.
@@ -242,7 +242,7 @@ class AccountState:
             call = _call(event, fingerprint)
             if begins:
                 self.begun.append(call)
-                if len(self.begun) > LAST_BEGUN:
+                if len(self.begun) > _LAST_BEGUN:
                     del self.begun[0]
             if failed:
                 self.failed.append(call)

@@ -142,7 +142,7 @@ def members_of(
         index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
         prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
     sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
-    twice = table.among(slots, handed) | _tied_twice(slots, core_slots, links)
+    twice = _tied_twice(slots, core_slots, links, moment.beside.handoffs.partners_in(core_slots, slots))
     sure_enough = np.where(twice, sure_enough, np.minimum(sure_enough, ONE_LINK_SAYS))
     listed = [
         ListedMember(table.name(int(slot)), round(float(sure), 4))
@@ -152,12 +152,13 @@ def members_of(
     return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
 
 
-def _tied_twice(slots: Slots, core_slots: Slots, links: LinkageIndex) -> npt.NDArray[np.bool_]:
-    """Who has two different identities in common with accounts of the core."""
+def _tied_twice(slots: Slots, core_slots: Slots, links: LinkageIndex, handed: Slots) -> npt.NDArray[np.bool_]:
+    """Who has two ties with accounts of the core, each a different identity or a hand-off with another of them (``handed``:
+    with how many). One hand-off can be chance: a campaign of thousands whose calls are refused fails all day long."""
     ties = [key for key, mine, _ in links.held_by(core_slots) if key[0] in IDENTITIES and mine >= _SHARED_BY]
     tied = links.having(slots, ties)
     by_view = [tied[:, [key[0] == view for key in ties]].any(axis=1) for view in IDENTITIES]
-    return np.asarray(np.sum(by_view, axis=0) >= 2)
+    return np.asarray(np.sum(by_view, axis=0) + handed >= 2)
 
 
 def _narrower(by_key: Mapping[Key, set[int]], table: AccountTable, found_unix_nano: int | None) -> list[set[int]]:

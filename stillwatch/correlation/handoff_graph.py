@@ -103,6 +103,18 @@ class HandoffGraph:
         """Those of these accounts that had hand-offs with others of them."""
         return np.unique(self.ends[self.touching(slots).all(axis=1)])
 
+    def partners_in(self, core: Slots, slots: Slots) -> Slots:
+        """With how many accounts of the core each of these had hand-offs."""
+        touching = self.touching(core)
+        pairs = np.concatenate([self.ends[touching[:, 1]], self.ends[touching[:, 0]][:, ::-1]])
+        others, counts = np.unique(np.unique(pairs, axis=0)[:, 0], return_counts=True)
+        out = np.zeros(len(slots), dtype=np.int64)
+        at = np.searchsorted(others, slots)
+        known = at < len(others)
+        known[known] = others[at[known]] == slots[known]
+        out[known] = counts[at[known]]
+        return out
+
     def between(self, some: Slots, others: Slots) -> int:
         """Hand-offs from one set to the other."""
         one, other = self.touching(some), self.touching(others)

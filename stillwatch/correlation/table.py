@@ -8,7 +8,6 @@ request, then by name. Which accounts are left is therefore a matter of the summ
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -16,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from stillwatch.account.state import LAST_BEGUN, MAX_MODELS
+from stillwatch.account.state import MAX_MODELS
 from stillwatch.correlation.homogeneity import Counts
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.packing import count_matrix, pack_cells, pack_fields, unpack
@@ -40,7 +39,7 @@ _FEW_NEW: Final = 1 / 32
 
 # One value or row an account, by slot.
 _COLUMNS: Final = (
-    "_asked", "_conduct", "_conversations", "_created_s", "_events", "_evidence", "_failures", "_first_use_s", "_last_seen", "_models",
+    "_conduct", "_conversations", "_created_s", "_events", "_evidence", "_failures", "_first_use_s", "_last_seen", "_models",
     "_seen_s", "_unit", "_verified", "_window_from",
 )  # fmt: skip
 
@@ -63,7 +62,6 @@ class AccountTable:
         self._evidence = np.zeros(64)
         self._models = np.zeros((64, MAX_MODELS), dtype=np.uint32)  # hashes; unused places have no first use
         self._first_use_s = np.full((64, MAX_MODELS), NEVER_S)
-        self._asked = np.zeros((64, LAST_BEGUN), dtype=np.uint32)  # hashes of what it began last; 0: unused
         self._seen_s = np.zeros((64, 2), dtype=np.int64)  # first and last request
         self._failures = np.zeros(64, dtype=np.int64)
         # Its summary's age. Later summaries of an account come later here. Events alone would not do: at the end of an era,
@@ -101,8 +99,6 @@ class AccountTable:
         self._created_s[slot] = summary.created_unix or 0
         self._window_from[slot] = summary.window_from_unix_nano
         self._seen_s[slot] = summary.first_seen_unix_nano // 10**9, summary.last_seen_unix_nano // 10**9
-        asked = [of for _, of in summary.begun[-LAST_BEGUN:]]
-        self._asked[slot] = asked + [0] * (LAST_BEGUN - len(asked))
         self._first_use_s[slot] = NEVER_S
         for place, (model, first_s) in enumerate(summary.models[:MAX_MODELS]):
             self._models[slot, place], self._first_use_s[slot, place] = model, first_s
@@ -327,16 +323,6 @@ class AccountTable:
             np.add.at(conversations, units, self._conversations[slots])
             np.maximum.at(days, units, each)
         return conversations, days
-
-    def repeated_share(self, slots: Slots) -> float:
-        """How much of what each of these customers has begun last, others of them have begun word for word, too; the mean of the
-        customers that began anything. Campaigns split their pool; a suite or an assignment is asked by everybody."""
-        begun: dict[int, set[int]] = {}
-        for unit, asked in zip(self._unit[slots].tolist(), self._asked[slots].tolist(), strict=True):
-            begun.setdefault(unit, set()).update(of for of in asked if of)
-        everybody = Counter(of for mine in begun.values() for of in mine)
-        shares = [sum(everybody[of] > 1 for of in mine) / len(mine) for mine in begun.values() if mine]
-        return sum(shares) / len(shares) if shares else 0.0
 
     def first_uses(self, slots: Slots) -> tuple[npt.NDArray[np.uint32], Slots, Slots]:
         """(hashes of models, their first uses with ``NEVER_S`` for unused places, first and last request), in unix s."""

@@ -67,9 +67,6 @@ _TRIM_SHARE: Final = 0.1
 _MIN_KEPT: Final = 6
 # Trimmed honest sets cost as much as the test itself: a void check at 1 in 20 is enough beside the p-value.
 _TRIMMED_NULLS: Final = 19
-# Who splits a pool asks nothing twice; a suite of 200 prompts that 20 customers run has half of its last ones in common. Chance
-# and failed calls that are tried again make a hundredth. To seem a suite, a campaign has to pay for a third more.
-_MAX_REPEATED: Final = 0.25
 # Evidence at which the costly checks are worth their time: 1 in 20 by Markov's inequality.
 _STRONG: Final = 20.0
 
@@ -184,11 +181,6 @@ def examine_group(
         one.f - 1.645 * one.standard_error > MILD_RELATIVE_F * usual_f for one in (whole, picked) if one is not None
     ):
         return out.set_aside("what its accounts ask differs as honest accounts' does: no common source")
-    repeated = table.repeated_share(kept)
-    if repeated > _MAX_REPEATED:
-        return out.set_aside(
-            f"{repeated:.0%} of what its accounts began last, others of them began too, word for word: one suite or assignment"
-        )
     return _against_honest_sets(table, slots, kept, population, honest, out, alike, both, alone, weights, settings)
 
 

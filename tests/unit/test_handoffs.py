@@ -191,3 +191,10 @@ def test_what_finds_no_room_is_counted_and_what_is_known_stays(monkeypatch: pyte
     found.note("c", 3, [(5_000, 78), (6_000, 79)], [])
     found.settle(LATER_MS)
     assert (found.pairs(), found.dropped) == ([("a", "b")], 2)
+
+
+def test_each_account_is_told_with_how_many_of_the_core_it_had_hand_offs() -> None:
+    table = a_table(8)
+    graph = graph_of(table, (0, 1), (1, 2), (2, 3), (3, 0), (4, 0), (4, 1), (5, 4))
+    found = graph.partners_in(slots(table, 0, 1, 2, 3), slots(table, 0, 4, 5, 6))
+    assert found.tolist() == [2, 2, 0, 0]

@@ -152,19 +152,6 @@ def test_what_is_tested_does_not_depend_on_the_order_of_arrival() -> None:
     assert (first.e_value, first.f, first.p_value) == (second.e_value, second.f, second.p_value)
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_who_asks_the_same_word_for_word_runs_a_suite_and_splits_no_pool(share: float) -> None:
-    rng = np.random.default_rng(7)
-    suite = rng.integers(1, 2**32, size=40)
-    group = [
-        replace(one, begun=tuple((n, int(rng.choice(suite) if rng.random() < share else rng.integers(2**32))) for n in range(6)))
-        for one in conducted(rng, covered(rng, 30, cover=0.3), shift=3.0)
-    ]  # fmt: skip
-    found = a_world(honest(rng), over(group, 10)).examined("z")
-    assert (found.e_value > 1_000, found.void is not None) == ((True, False) if share == 0 else (False, True))
-    assert share == 0 or "word for word" in str(found.void)
-
-
 def test_machines_of_companies_behave_like_machines_and_that_is_no_evidence() -> None:
     rng = np.random.default_rng(8)
     group = over(conducted(rng, covered(rng, 30, cover=0.3), shift=3.0), 10)
