@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ async def outcome_of(site: Site, accounts: Sequence[str]) -> Outcome:
             acted_on.setdefault(account, verdict.decided_at_unix_nano)
     audit = await site.hub.audit.newest(_MANY)
     about = Counter(str(entry.details["revocation"]) for entry in audit if "revocation" in entry.details)
-    active = [one for one in revocations if one.mode == "enforce" and one.undone_unix_s is None]
+    active = [one for one in revocations if one.state(time.time()) == "active"]
     return Outcome(
         decided={one.id: one.decided_at_unix_nano for one in verdicts},
         stored=await _stored(site),
