@@ -22,11 +22,13 @@ def served(tmp_path: Path) -> Iterator[httpx.Client]:
     path = os.pathsep.join([str(ROOT), str(PROGRAM.parent)])
     papers = issue_papers(tmp_path)
     trusted = ssl.create_default_context(cafile=papers.authority)
+    # A cluster that an earlier test has started in this process has left its choice of a proxy here.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_SERVE_")}
     with (
         (tmp_path / "errors").open("w+") as errors,
         subprocess.Popen(
             [sys.executable, str(PROGRAM), "python-proxy", papers.server["cert_file"], papers.server["key_file"]],
-            env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path, text=True,
+            env={**inherited, "PYTHONPATH": path}, cwd=tmp_path, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
         ) as process,
     ):  # fmt: skip
