@@ -40,6 +40,8 @@ class ChanceComponents:
     >>> platform = ChanceComponents(np.ones(2_000), np.ones(2_000), backwards=1)
     >>> [f"{platform.p_value(customers, customers - 1):.0e}" for customers in (4, 6, 8)]
     ['2e-02', '2e-04', '2e-06']
+    >>> f"{pdtrc(7 - 1, 1 + 1):.0e}"  # that chance makes as many anywhere, connected or not: eight customers, seven hand-offs
+    '5e-03'
     """
 
     def __init__(self, failed: Floats, begun: Floats, backwards: int) -> None:

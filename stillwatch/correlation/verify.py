@@ -149,7 +149,7 @@ def examine_group(
         if picked is not None:
             p_support.append(_alike(picked, mild, moment.behaving))
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    # Companies run machines: benchmark suites that nineteen of them ran looked like one relay. What is known of how people and
+    # Companies run machines: benchmark suites that some of them run look like one relay. What is known of how people and
     # their groups behave says nothing of them; what they ask and what they hand over does.
     of_nobody = float(table.belongs_to_an_organisation()[slots].mean()) < 0.5
     e_conduct = e_conduct if of_nobody else 1.0

@@ -49,7 +49,7 @@ def test_where_content_supports_it_conduct_multiplies(seed: int) -> None:
     crowd, group = honest(rng), covered(rng, 30, cover=0.5)
     like_people = a_world(crowd, over(conducted(rng, group), 10)).examined("z")
     like_machines = a_world(crowd, over(conducted(rng, group, shift=3.0), 10)).examined("z")
-    assert like_people.e_value < 40
+    assert like_people.e_value < 20
     assert like_machines.e_value > 20 * max(like_people.e_value, 1)
     assert like_machines.void is None
 
@@ -133,7 +133,7 @@ def test_the_core_of_a_group_found_by_conduct_is_who_behaves_like_it() -> None:
     machines, bystanders = conducted(rng, pool[:28], shift=4.0), conducted(rng, pool[28:], shift=-2.0)
     found = (world := a_world(honest(rng), over([*machines, *bystanders], 10))).examined("z")
     core = {world.table.summary(int(slot)).account for slot in found.kept}
-    assert found.e_value > 20
+    assert found.e_value > 40  # six tests share the mean here, five when it was 50
     assert core
     assert core <= {summary.account for summary in machines}
 
