@@ -26,6 +26,7 @@ def report(costs: list[Cost], whole: EndToEnd) -> str:
         f"over NATS, wall time ({whole.events:,} events, one message each):",
         f"  published and acknowledged        {whole.published_per_s:8.0f} events/s",
         f"  cluster, 2 shards, into state     {whole.cluster_per_s:8.0f} events/s",
+        f"  the same, and {whole.evaluations:>4} evaluations    {whole.evaluated_per_s:8.0f} events/s",
         f"  plain River loop, same stream     {whole.plain_river_per_s:8.0f} events/s, one process",
         f"  the cluster does {whole.cluster_per_s / whole.plain_river_per_s:.2f} × the plain loop",
         "",

@@ -15,13 +15,16 @@ from benchmarks.in_process import PlainRiver
 from benchmarks.workload import events, fingerprinted
 from launch.cluster import Running, cluster
 from launch.keys import with_local_key
+from launch.replay import rebased
 from launch.settings import load_settings
 from launch.telemetry import SystemClock
 from stillwatch.event import RequestEvent
 from stillwatch.gateway import Enforcer, refuses
+from stillwatch.ports import AggregatorStatus
 from stillwatch.revocation import Revocation
 from stillwatch.settings import Settings
 from stillwatch.subjects import REQUESTS, consumer_name
+from stillwatch.ticks import nano_of
 from stillwatch.wire import decode_message
 from streams.connection import close, connect
 from streams.hub import jetstream_hub
@@ -35,6 +38,8 @@ class EndToEnd:
     events: int
     published_per_s: float
     cluster_per_s: float
+    evaluated_per_s: float  # the same events, until the evaluations of their ticks are done too
+    evaluations: int
     plain_river_per_s: float
     ray_call_us: float
     decision_to_refusal_ms: list[float]
@@ -42,16 +47,25 @@ class EndToEnd:
 
 def measure(count: int = 24_000) -> EndToEnd:
     made = [fingerprinted(event) for event in events(count)]
+    newest = max(event.time_unix_nano for event in made)
+    # Its three days end now: what is older than a year would be clamped to one moment, and that has no ticks.
+    made = list(rebased(made, time.time_ns() - newest))
     with tempfile.TemporaryDirectory(prefix="stillwatch-bench-") as directory:
         overrides = {"data_dir": directory, "ingest": {"fetch_timeout_s": 0.2}}
         settings, _ = with_local_key(load_settings("configs/profiles/demo.yaml", overrides))
         with cluster(settings) as running:
             published = asyncio.run(_publish(running.settings, made))
-            in_cluster = asyncio.run(_drain(running.settings))
+            at_start, started = asyncio.run(_waiting(running.settings)), time.perf_counter()
+            asyncio.run(_drained(running.settings))
+            drained_s = time.perf_counter() - started
+            evaluations = _evaluated(running.settings, max(event.time_unix_nano for event in made))
+            evaluated_s = time.perf_counter() - started
             plain = asyncio.run(_plain_river(running.settings, count))
             call = _ray_call(running.settings)
             refusals = asyncio.run(_refusals(running))
-    return EndToEnd(count, count / published, in_cluster, count / plain, call, refusals)
+    return EndToEnd(
+        count, count / published, at_start / drained_s, at_start / evaluated_s, evaluations, count / plain, call, refusals
+    )  # fmt: skip
 
 
 async def _publish(settings: Settings, made: list[RequestEvent]) -> float:
@@ -65,23 +79,40 @@ async def _publish(settings: Settings, made: list[RequestEvent]) -> float:
     return taken
 
 
-async def _drain(settings: Settings, within_s: float = 180.0) -> float:
-    """Events per second into state, while nobody publishes: what waited at the start, over the time until nothing does.
+async def _waiting(settings: Settings) -> int:
+    client = await connect(settings.nats, "bench-count")
+    waiting = await not_in_state(client.jetstream(), settings)
+    await close(client)
+    if waiting < _ENOUGH_WAITING:
+        raise RuntimeError(f"only {waiting} events waited when the last was published: publish more than that")
+    return waiting
+
+
+async def _drained(settings: Settings, within_s: float = 180.0) -> None:
+    """Until nothing waits, while nobody publishes.
 
     The broker counts, not the shards: an event leaves the count when it is acknowledged, which is after it is in state.
     """
     client = await connect(settings.nats, "bench-count")
     jetstream = client.jetstream()
-
-    at_start, started = await not_in_state(jetstream, settings), time.perf_counter()
-    if at_start < _ENOUGH_WAITING:
-        raise RuntimeError(f"only {at_start} events waited when the last was published: publish more than that")
     async with asyncio.timeout(within_s):
         while await not_in_state(jetstream, settings):  # noqa: ASYNC110 - the shards are other processes
             await asyncio.sleep(0.02)
-    taken = time.perf_counter() - started
     await close(client)
-    return at_start / taken
+
+
+def _evaluated(settings: Settings, newest_unix_nano: int, within_s: float = 180.0) -> int:
+    """Until the ticks are evaluated that every partition has passed; the last one or two wait for its silence. How many."""
+    actor = ray.get_actor("aggregator", namespace=settings.deployment)
+    until_unix_nano = newest_unix_nano - 3 * nano_of(settings.detection.evaluation_tick_s)
+    ends_s = time.monotonic() + within_s
+    while True:
+        status: AggregatorStatus = ray.get(actor.status.remote(), timeout=10)
+        if status.evaluated_unix_nano >= until_unix_nano:
+            return status.evaluations
+        if time.monotonic() > ends_s:
+            raise TimeoutError(f"ticks were not evaluated within {within_s:g} s: {status}")
+        time.sleep(0.05)
 
 
 async def not_in_state(jetstream: JetStreamContext, settings: Settings) -> int:

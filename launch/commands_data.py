@@ -22,6 +22,7 @@ from launch.running import find
 from launch.scenarios import load_scenario, resized
 from launch.settings import load_settings
 from launch.telemetry import SystemClock
+from stillwatch.arrival import MAX_AGE_NANO
 from stillwatch.errors import SettingsError
 from stillwatch.event import Rejected, RequestEvent
 from stillwatch.settings import Settings
@@ -115,6 +116,10 @@ def _reachable(nats_url: str | None, data_dir: str) -> Settings:
 
 async def _replay(path: Path, speed: float | None, rebase: bool, settings: Settings) -> Replayed:
     events: Iterable[RequestEvent | Rejected] = read_events(path)
+    oldest = SystemClock().unix_nano() - MAX_AGE_NANO
+    if not rebase and newest_time(path) < oldest:
+        warning = "every event is older than a year: its time will be clamped, so nothing that takes hours shows. Use --rebase"
+        print(warning, file=sys.stderr)
     if rebase:
         shift = SystemClock().unix_nano() - newest_time(path)
         events = _shifted(events, shift)
