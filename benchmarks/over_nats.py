@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import ray
 from nats.js import JetStreamContext
@@ -107,7 +108,7 @@ def _evaluated(settings: Settings, newest_unix_nano: int, within_s: float = 180.
     until_unix_nano = newest_unix_nano - 3 * nano_of(settings.detection.evaluation_tick_s)
     ends_s = time.monotonic() + within_s
     while True:
-        status: AggregatorStatus = ray.get(actor.status.remote(), timeout=10)
+        status = cast(AggregatorStatus, ray.get(actor.status.remote(), timeout=10))
         if status.evaluated_unix_nano >= until_unix_nano:
             return status.evaluations
         if time.monotonic() > ends_s:
