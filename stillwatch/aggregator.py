@@ -65,7 +65,9 @@ class AggregatorCore:
         for summary in summaries:
             if self.table.put(summary):
                 news += 1
-                self._handoffs.note(summary.account, self.table.unit(summary.account), summary.begun, summary.failed)
+                if self.table.slot(summary.account) is not None:  # it may have made room for others at once
+                    unit = self.table.unit(summary.account)
+                    self._handoffs.note(summary.account, unit, summary.begun, summary.failed)
             self.last_seen_unix_nano = max(self.last_seen_unix_nano, summary.last_seen_unix_nano)
         return news
 

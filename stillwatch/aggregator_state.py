@@ -41,11 +41,11 @@ ATTRIBUTES: Final[dict[str, Attributes]] = {
     ),
     "table": _of(
         "_slot_of _names _fields _cells _free _conversations _conduct _window_from _unit _verified _created_s _evidence "
-        "_models _first_use_s _seen_s _failures _last_seen _events _by_name _new evicted",
+        "_models _first_use_s _seen_s _failures _refused _last_seen _events _by_name _new evicted",
         "_max_accounts _links _units_of _units_kept", "_in_organisation",
     ),
     "links": _of("_number _keys _accounts _free _values", "_max_group", "_by_slot _by_value"),
-    "handoffs": _of("_begun _failed _calls _settled_ms _pairs _counted dropped", "_era_ms"),
+    "handoffs": _of("_begun _failed _calls _settled_ms _pairs _before _counted dropped", "_era_ms"),
     "normality": _of("_measured", "_table _links _settings _formed"),
     "known": _of("_by_id", "_table _max_campaigns"),
     "docket": _of("_tested_at _waiting _turn _strong _found _weights _lent _era tests", "_level"),

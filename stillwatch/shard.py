@@ -33,7 +33,7 @@ from stillwatch.ticks import MAX_CUTS, Cut, Ledger, nano_of, tick_after
 from stillwatch.verdict import AccountScore
 from stillwatch.wire import Undecoded, decode_label, decode_message, items_of
 
-_FORMAT: Final = 5
+_FORMAT: Final = 6
 _MAX_CONTEXTS: Final = 128  # OpenTelemetry's default limit of links to a span
 
 
@@ -174,7 +174,7 @@ class PartitionCore:
         self.counts["refused"] += 1
         state = self._accounts.get(event.account)
         if state is not None:
-            state.refused(event, event_fingerprint(event))
+            state.observe_refused(event, event_fingerprint(event))
             self._accounts.put(state)
             self._ledger.changed.add(state.account)
 

@@ -18,7 +18,7 @@ from stillwatch.errors import SnapshotIncompatible
 from stillwatch.signals import daily_dispersion, inter_arrival, quiet_hours
 from stillwatch.verdict import AccountScore
 
-_FORMAT = 6
+_FORMAT = 7
 _MAX_COUNT = 2**32 - 1  # five bytes each at most
 _NO_COHORT = Cohort()  # these signals need none
 
@@ -49,7 +49,8 @@ class AccountSummary:
     # The last calls that began a conversation, and that failed: (ms since 1970, hash of the prompt). For hand-offs.
     begun: tuple[tuple[int, int], ...] = ()
     failed: tuple[tuple[int, int], ...] = ()
-    failures: int = 0
+    failures: int = 0  # calls that failed, refused ones included
+    refused: int = 0  # calls that were refused by a decision of ours
     models: tuple[tuple[int, int], ...] = ()  # (hash of a model's name, first use in unix s), the latest few
 
 
@@ -82,7 +83,8 @@ def summarise(state: AccountState, partition: int) -> AccountSummary:
         evidence=state.evidence,
         begun=tuple(state.begun),
         failed=tuple(state.failed),
-        failures=profile.errors,
+        failures=profile.errors + state.refused,
+        refused=state.refused,
         models=tuple(sorted(state.models.items())),
     )
 

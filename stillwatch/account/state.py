@@ -65,8 +65,8 @@ _LINKED: Final = (
 )  # fmt: skip
 _PACKED: Final = (
     "organisation", "verification", "created_unix", "tier", "label", "first_seen_unix_nano", "last_seen_unix_nano",
-    "era", "day", "day_events", "taught", "evidence", "open_conversations", "last_openings", "begun", "failed", "links", "models",
-    "memory",
+    "era", "day", "day_events", "taught", "evidence", "open_conversations", "last_openings", "begun", "failed", "refused", "links",
+    "models", "memory",
 )  # fmt: skip
 
 _LATEST: Final = (
@@ -80,7 +80,7 @@ Fold = Callable[[list[float] | None, RequestEvent, Fingerprint | None], list[flo
 
 
 class AccountState:
-    """One account's running statistics. :meth:`observe` is the only way to change them."""
+    """One account's running statistics. :meth:`observe` and :meth:`observe_refused` are the only ways to change them."""
 
     __slots__ = ("account", "era_days", "former", "profile", *_PACKED)
 
@@ -104,6 +104,7 @@ class AccountState:
         self.last_openings: list[tuple[int, tuple[int, ...]]] = []  # (sketch, topics)
         self.begun: list[Call] = []  # the last that began a conversation here, also one that goes on from elsewhere
         self.failed: list[Call] = []  # the last that failed in a way that invites another try
+        self.refused = 0  # calls that were refused by a decision of ours
         self.links: dict[str, dict[str, int]] = {}
         self.models: dict[int, int] = {}  # hash of the name → first use, unix s
         self.memory: dict[str, list[float]] = {}  # of signals that keep numbers of their own
@@ -143,9 +144,9 @@ class AccountState:
         for name, fold in memories.items():
             memory[name] = fold(memory.get(name), event, fingerprint)
 
-    def refused(self, event: RequestEvent, fingerprint: Fingerprint | None) -> None:
+    def observe_refused(self, event: RequestEvent, fingerprint: Fingerprint | None) -> None:
         """One request that was refused by a decision of ours: a failed call, for hand-offs, and nothing else."""
-        self.profile.errors += 1
+        self.refused += 1
         if fingerprint is not None:
             self.failed = [*self.failed[1 - _LAST_FAILED :], _call(event, fingerprint)]
 
@@ -313,6 +314,7 @@ class AccountState:
                 former[0].add(more)
             self.former = _packed(former[0])
         self.profile.add(parts[1].profile)
+        self.refused += other.refused
         self.first_seen_unix_nano = min(self.first_seen_unix_nano, other.first_seen_unix_nano)
         for view, values in other.links.items():
             for value in sorted(values):

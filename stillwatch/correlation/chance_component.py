@@ -47,12 +47,15 @@ class ChanceComponents:
     def __init__(self, failed: Floats, begun: Floats, backwards: int) -> None:
         starts, ends = _shares(failed), _shares(begun)
         touched = starts + ends  # of a hand-off's two ends, how many are this customer's on average
-        self.busy = touched > (np.quantile(touched, 1 - _BUSY) if len(touched) else 0.0)
-        self._starts, self._ends, self._touched = (of[~self.busy] for of in (starts, ends, touched))
-        # Upper limits of hand-offs by chance between the others.
-        most = gammainccinv(backwards + 1.0, _EXCEEDED)
-        self._most = most * float(self._starts.sum()) * float(self._ends.sum())
-        self._classes = _classes(self._touched)
+        self.busy = touched > np.quantile(touched, 1 - _BUSY)
+        # Of the hand-offs that chance makes, those between the others: their number, and how these share them.
+        starts, ends = starts[~self.busy], ends[~self.busy]
+        self._most = gammainccinv(backwards + 1.0, _EXCEEDED) * float(starts.sum()) * float(ends.sum())
+        starts, ends = starts / starts.sum(), ends / ends.sum()
+        self._classes = _classes(starts + ends)
+        at = np.searchsorted(self._classes, (starts + ends) * (1 - 1e-12))
+        at = np.minimum(at, len(self._classes) - 1)
+        self._by_class = tuple(np.bincount(at, weights=of, minlength=len(self._classes)) for of in (starts, ends))
         self._known: dict[tuple[int, int], float] = {}
 
     def p_value(self, customers: int, handoffs: int) -> float:
@@ -68,23 +71,15 @@ class ChanceComponents:
 
     def _log_connects(self, customers: int) -> Floats:
         """For each upper limit the natural log of the bound, of one hand-off."""
-        busiest = max(float(self._touched.max(initial=0.0)), 1e-12)
+        busiest = float(self._classes[-1])
         out = np.zeros(len(self._most))
         for index, most in enumerate(self._most):
             further = _STEPS / (most * busiest)  # z - 1
             exponent = most * further[:, None] * self._classes
-            offspring = np.maximum(
-                logsumexp(exponent, axis=1, b=self._by_class(self._starts)),
-                logsumexp(exponent, axis=1, b=self._by_class(self._ends)),
-            )
+            offspring = np.max([logsumexp(exponent, axis=1, b=shares) for shares in self._by_class], axis=0)
             bound = (customers - 1) * offspring - (customers - 2) * np.log1p(further)
             out[index] = min(float(bound.min()), 0.0)
         return out
-
-    def _by_class(self, shares: Floats) -> Floats:
-        at = np.searchsorted(self._classes, self._touched * (1 - 1e-12))
-        places = np.minimum(at, len(self._classes) - 1)
-        return np.asarray(np.bincount(places, weights=shares, minlength=len(self._classes)), dtype=np.float64)
 
 
 def _shares(counts: Floats) -> Floats:
@@ -94,7 +89,5 @@ def _shares(counts: Floats) -> Floats:
 
 def _classes(touched: Floats) -> Floats:
     """Largest share of each class, ascending."""
-    if not len(touched):
-        return np.zeros(1)
     least, most = float(touched.min()), float(touched.max())
     return np.geomspace(least, most, _CLASSES) if most > least * (1 + 1e-9) else np.array([most])

@@ -27,67 +27,68 @@ _MAX_WORTH: Final = 7.0  # nats: 1 in 1,000; a hand-off does not decide against 
 
 
 class HandoffGraph:
-    """Accounts are slots of the table; those that were evicted are left out, so are what connects only two or three
-    customers, and the busiest customers (``chance_component``)."""
+    """Accounts are slots of the table; those that were evicted are left out, and what connects only two or three customers."""
 
     def __init__(self, handoffs: Handoffs, table: AccountTable) -> None:
-        found = [(pair, table.slot(pair[0]), table.slot(pair[1])) for pair in handoffs.pairs()]
-        known = [(pair, one, other) for pair, one, other in found if one is not None and other is not None]
-        ends: Slots = np.array([[one, other] for _, one, other in known], dtype=np.int64).reshape(-1, 2)
         self._table = table
-        units, failed, begun = table.failed_and_begun()
-        self._chance = ChanceComponents(failed, begun, handoffs.backwards)
-        busy: npt.NDArray[np.bool_] = np.isin(table.unit_hashes(ends), units[self._chance.busy])
-        quiet: npt.NDArray[np.bool_] = ~np.any(busy, axis=1)
-        ends, known = ends[quiet], [one for one, kept in zip(known, quiet.tolist(), strict=True) if kept]
+        pairs, ends = _known(handoffs.pairs(), table)
         label, customers = _connected(ends, table)
-        counts = customers[label] >= _FEWEST_CUSTOMERS
-        self.ends: Slots = ends[counts]
-        self._component, self._customers = label[counts], customers
-        self._pairs: Sequence[Pair] = [pair for (pair, _, _), kept in zip(known, counts, strict=True) if kept]
+        self.ends: Slots = ends[customers[label] >= _FEWEST_CUSTOMERS]
+        self.accounts: Slots = np.unique(self.ends)
+        # Who is connected by chance most easily proposes nothing: the busiest, an account that is refused all day among them.
+        units, failed, begun = table.failed_and_begun()
+        self._chance = ChanceComponents(failed, begun, handoffs.backwards) if len(units) else None
+        busy = units[self._chance.busy] if self._chance is not None else units
+        is_busy: npt.NDArray[np.bool_] = np.isin(table.unit_hashes(ends), busy)
+        quiet: npt.NDArray[np.bool_] = ~np.any(is_busy, axis=1)
+        self._quiet: Slots = ends[quiet]
+        self._component, self._customers = _connected(self._quiet, table)
+        self._pairs: Sequence[Pair] = [pair for pair, kept in zip(pairs, quiet.tolist(), strict=True) if kept]
+        self._before = _known(handoffs.pairs_before(), table)[1]
         # One more than was seen: that there was none does not show that there never is any.
-        self._by_chance = handoffs.backwards + 1.0
-        self._chance_of_failure = self._by_chance / max(handoffs.failures, 1)
+        self._chance_of_failure = (handoffs.backwards + 1.0) / max(handoffs.failures, 1)
 
     def __len__(self) -> int:
         return len(self.ends)
 
-    @property
-    def accounts(self) -> Slots:
-        return np.unique(self.ends)
-
     def touching(self, slots: Slots) -> npt.NDArray[np.bool_]:
         """Which ends of the hand-offs are these accounts'."""
-        return self._table.among(self.ends.ravel(), slots).reshape(-1, 2)
+        return self._of(self.ends, slots)
+
+    def _of(self, ends: Slots, slots: Slots) -> npt.NDArray[np.bool_]:
+        return self._table.among(ends.ravel(), slots).reshape(-1, 2)
 
     def components(self, min_customers: int) -> list[tuple[Key, Slots]]:
         """Accounts that hand-offs connect, under a key that stays while more join: the hash of the oldest hand-off."""
         out: dict[int, tuple[Key, Slots]] = {}
         for index, mine in enumerate(map(int, self._component)):
-            if self._customers[mine] >= min_customers and mine not in out:
+            if self._customers[mine] >= max(min_customers, _FEWEST_CUSTOMERS) and mine not in out:
                 of = hashlib.blake2b(" ".join(self._pairs[index]).encode(), digest_size=8).hexdigest()
-                out[mine] = (HANDOFF, of), self._by_name(np.unique(self.ends[self._component == mine]))
+                out[mine] = (HANDOFF, of), self._by_name(np.unique(self._quiet[self._component == mine]))
         return list(out.values())
 
     def finding(self, slots: Slots, *, proposed_here: bool) -> Finding | None:
-        """Of hand-offs among these accounts: as many by chance, Poisson. A group that hand-offs have proposed may be the largest
-        that chance ever made anywhere (``chance_component``). ``None`` with fewer than three."""
-        count = int(self.touching(slots).all(axis=1).sum())
+        """Of hand-offs among these accounts. A group that hand-offs have proposed may be the largest that chance ever made anywhere
+        (``chance_component``); of others as many by chance, Poisson. Where beginnings *before* failures fall among these accounts,
+        too, chance is at home there: as many and one more are expected at least. ``None`` with fewer than three."""
+        count = int(self._of(self._quiet if proposed_here else self.ends, slots).all(axis=1).sum())
         if count < _FEWEST:
             return None
-        expected = self._expected(slots)
-        if proposed_here:
-            p_value = self._chance.p_value(len(np.unique(self._table.unit_hashes(slots))), count)
-            return self._said(count, self._by_chance, p_value, " on the whole platform, anywhere")
-        return self._said(count, expected, float(pdtrc(count - 1, expected)), "")
-
-    def _said(self, count: int, expected: float, p_value: float, where: str) -> Finding:
-        return Finding(
-            HANDOFF, float(count), (0.0, _most(expected)), p_value,
+        before = int(self._of(self._before, slots).all(axis=1).sum())
+        said = (
             f"between {count} pairs of these accounts, of different customers, a call that failed on one began again on the "
-            "other within a minute, word for word, as relays do when an account is limited; chance explains "
-            f"{expected:.1f}{where} (p = {p_value:.1e})",
-        )  # fmt: skip
+            "other within a minute, word for word, as relays do when an account is limited; "
+        )
+        if proposed_here and self._chance is not None:
+            customers = len(np.unique(self._table.unit_hashes(slots)))
+            p_value = self._chance.p_value(customers, count)
+            p_value = max(p_value, float(pdtrc(count - 1, before + 1.0))) if before else p_value
+            said += f"that chance connects {customers} customers anywhere on the platform: p = {p_value:.1e}"
+            return Finding(HANDOFF, float(count), None, p_value, said)
+        expected = max(self._expected(slots), before + 1.0 if before else 0.0)
+        p_value = float(pdtrc(count - 1, expected))
+        said += f"chance explains {expected:.1f} (p = {p_value:.1e})"
+        return Finding(HANDOFF, float(count), (0.0, _most(expected)), p_value, said)
 
     def partners(self, core: Slots) -> tuple[Slots, float]:
         """(other accounts that had hand-offs with these, natural log of how much likelier one is a member's than chance)."""
@@ -126,6 +127,14 @@ class HandoffGraph:
 
     def _by_name(self, slots: Slots) -> Slots:
         return np.array(sorted(slots, key=self._table.name), dtype=np.int64)
+
+
+def _known(pairs: Sequence[Pair], table: AccountTable) -> tuple[list[Pair], Slots]:
+    """The pairs of which both accounts are in the table, and their slots."""
+    found = [(pair, table.slot(pair[0]), table.slot(pair[1])) for pair in pairs]
+    known = [(pair, one, other) for pair, one, other in found if one is not None and other is not None]
+    ends = np.array([[one, other] for _, one, other in known], dtype=np.int64).reshape(-1, 2)
+    return [pair for pair, _, _ in known], ends
 
 
 def _connected(ends: Slots, table: AccountTable) -> tuple[Slots, Slots]:

@@ -49,9 +49,9 @@ class Handoffs:
         self._calls = 0
         self._settled_ms = -(1 << 62)  # failures until here have been looked at
         self._pairs: dict[Pair, list[int]] = {}  # -> [first ms, last ms, how often]
-        self._counted: dict[
-            int, list[int]
-        ] = {}  # by era: failures that were looked at, and those with a beginning before
+        self._before: dict[Pair, int] = {}  # -> last ms: between whom a beginning came before the failure
+        # By era: failures that were looked at, and those with a beginning before.
+        self._counted: dict[int, list[int]] = {}
         self.dropped = 0  # calls and hand-offs for which there was no room
 
     # -- calls in ----------------------------------------------------------------------------------------------------
@@ -90,8 +90,10 @@ class Handoffs:
         if len({*same.values(), customer}) > _MAX_CUSTOMERS:
             return
         # What failed elsewhere before, and came from there, is the same hand-off going on.
-        if any(-_WITHIN_MS <= ms - at_ms < 0 and (ms, name, of) not in self._failed for ms, name in others):
+        before = [name for ms, name in others if -_WITHIN_MS <= ms - at_ms < 0 and (ms, name, of) not in self._failed]
+        if before:
             counted[1] += 1
+            self._before[min(account, before[0]), max(account, before[0])] = at_ms
             return
         after = [(ms, name) for ms, name in others if 0 <= ms - at_ms <= _WITHIN_MS]
         if after:
@@ -113,6 +115,9 @@ class Handoffs:
         eras = (now_ms // self._era_ms - 1, now_ms // self._era_ms)
         self._counted = {era: counted for era, counted in self._counted.items() if era in eras}
         self._pairs = {pair: seen for pair, seen in self._pairs.items() if seen[1] // self._era_ms in eras}
+        self._before = {pair: last for pair, last in self._before.items() if last // self._era_ms in eras}
+        for pair in sorted(self._before, key=lambda pair: (self._before[pair], pair))[:-_MAX_HANDOFFS]:
+            del self._before[pair]  # more of them than hand-offs that are kept: there is no telling them apart any more
         over = len(self._pairs) - _MAX_HANDOFFS
         if over > 0:
             self.dropped += over
@@ -124,6 +129,10 @@ class Handoffs:
     def pairs(self) -> list[Pair]:
         """Accounts of different customers, oldest hand-off first."""
         return sorted(self._pairs, key=lambda pair: (self._pairs[pair][0], pair))
+
+    def pairs_before(self) -> list[Pair]:
+        """Between whom chance made the like, by the beginnings before failures."""
+        return sorted(self._before)
 
     @property
     def failures(self) -> int:

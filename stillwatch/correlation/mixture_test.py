@@ -29,12 +29,15 @@ from stillwatch.correlation.mixtures import MIN_BREADTH
 from stillwatch.correlation.moment import Group, Moment
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import TEST, AccountTable
+from stillwatch.correlation.together import TOGETHER
 from stillwatch.correlation.verify import (
     MAX_RELATIVE_F,
     MAX_SUPPORT_E,
     SMALLEST_HONEST_F,
     GroupTest,
     core_of,
+    evidence_beside,
+    of_companies,
 )  # fmt: skip
 
 # Honest groups' log ratios differ by at least this much, however few groups there are to learn it from.
@@ -100,9 +103,13 @@ def examine_mixture(
     behaved = moment.conduct.group(moment.conduct.scores[slots] - ordinary.conduct)
     p_content = ordinary.content.mirrored().p_value(-shown.log_ratio, shown.variance, shown.found.accounts)
     alike = min(e_from_p(p_content), MAX_SUPPORT_E)
-    e_conduct = behaved.e_value if behaved is not None else 1.0
-    e_beside = [e_from_p(one.p_value) for one in beside]
-    told = (e_conduct + sum(e_beside) + TESTS - len(e_beside)) / (1 + TESTS)  # however they depend on each other
+    companies = of_companies(table, slots)
+    e_conduct = behaved.e_value if behaved is not None and not companies else 1.0
+    # Three together read conduct as of groups that share a value; who has asked enough to be proposed here is busy.
+    e_beside = evidence_beside((one for one in beside if one.name != TOGETHER), companies=companies)
+    told = (e_conduct + sum(e_beside.values()) + TESTS - len(e_beside)) / (
+        1 + TESTS
+    )  # however they depend on each other
     both = alike * told if p_content <= _SUPPORT else 0.0
     normal_f = None
     honest_f = SMALLEST_HONEST_F

@@ -29,7 +29,7 @@ _COUNT: Final = 0xFFFF
 _FIELDS: Final = (
     "partition", "events", "conversations", "tokens", "first_seen_unix_nano", "last_seen_unix_nano", "organisation",
     "verification", "label", "capabilities", "conduct", "window_from_unix_nano", "created_unix", "evidence",
-    "failures", "models",
+    "failures", "refused", "models",
 )  # fmt: skip
 _fields: Final = attrgetter(*_FIELDS)
 

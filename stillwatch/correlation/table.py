@@ -40,7 +40,7 @@ _FEW_NEW: Final = 1 / 32
 # One value or row an account, by slot.
 _COLUMNS: Final = (
     "_conduct", "_conversations", "_created_s", "_events", "_evidence", "_failures", "_first_use_s", "_last_seen", "_models",
-    "_seen_s", "_unit", "_verified", "_window_from",
+    "_refused", "_seen_s", "_unit", "_verified", "_window_from",
 )  # fmt: skip
 
 
@@ -64,6 +64,7 @@ class AccountTable:
         self._first_use_s = np.full((64, MAX_MODELS), NEVER_S)
         self._seen_s = np.zeros((64, 2), dtype=np.int64)  # first and last request
         self._failures = np.zeros(64, dtype=np.int64)
+        self._refused = np.zeros(64, dtype=np.int64)  # of these, by a decision of ours
         # Its summary's age. Later summaries of an account come later here. Events alone would not do: at the end of an era,
         # or when a shard starts the account afresh, there are fewer than before, and the account would stay as it was.
         self._last_seen = np.zeros(64, dtype=np.int64)
@@ -85,7 +86,8 @@ class AccountTable:
         if slot is None:
             slot = self._new_slot(summary.account)
         else:
-            age, known = (summary.last_seen_unix_nano, summary.events), (self._last_seen[slot], self._events[slot])
+            age = (summary.last_seen_unix_nano, summary.events, summary.refused)
+            known = (self._last_seen[slot], self._events[slot], self._refused[slot])
             same = age == known and self._fields[slot] == fields and self._cells[slot] == cells
             if age < known or (same and self._links.values(slot) == summary.links):
                 return False
@@ -95,7 +97,7 @@ class AccountTable:
         self._conversations[slot] = sum(count for half in summary.cells for _, count in half)
         self._conduct[slot] = [np.nan if value is None else value for value in summary.conduct]
         self._evidence[slot] = np.nan if summary.evidence is None else summary.evidence
-        self._failures[slot] = summary.failures
+        self._failures[slot], self._refused[slot] = summary.failures, summary.refused
         self._created_s[slot] = summary.created_unix or 0
         self._window_from[slot] = summary.window_from_unix_nano
         self._seen_s[slot] = summary.first_seen_unix_nano // 10**9, summary.last_seen_unix_nano // 10**9

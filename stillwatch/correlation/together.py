@@ -16,6 +16,7 @@ from scipy.special import ndtri
 from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.group_null import GroupNull
 
+TOGETHER: Final = "three_together"
 _FEWEST: Final = 2  # of the three
 # No test alone makes more than one chance in 10^12 of it, nor takes more away than it gives at one in two hundred.
 _LEAST_P: Final = 1e-12
@@ -47,7 +48,7 @@ class Together:
         p_value = self._null.mirrored().p_value(-figure, 0.0, units)
         low, high = self._null.interval(0.0)
         return Finding(
-            "together", figure, (low, high), p_value,
+            TOGETHER, figure, (low, high), p_value,
             f"taken together, conduct, the accounts' own signals and how equal their volumes are lie {figure:.1f} standard deviations "
             f"towards a relay; of groups that share something else, 90 % lie between {low:.1f} and {high:.1f} (p = {p_value:.1e})",
         )  # fmt: skip

@@ -20,6 +20,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -60,7 +61,7 @@ BLUNT_VOLUME: Final = 3.5
 SMALLEST_HONEST_F: Final = 0.004
 # Hand-offs are no honest strangers' habit, and how many chance makes is counted; still they are one kind of evidence. Under a
 # value that several campaigns share they are not evidence of one.
-MAX_HANDED_E: Final = 300_000.0
+MAX_HANDED_E: Final = 150_000.0
 # Trimming: at most twelve rounds of the worst tenth, which can remove 70 % of a group.
 _TRIM_ROUNDS: Final = 12
 _TRIM_SHARE: Final = 0.1
@@ -88,7 +89,7 @@ class _Weights:
 _OF_VALUES: Final = _Weights(1 / 3, 1 / 3, 1 / 3)
 _OF_HANDOFFS: Final = _Weights(0.1, 0.3, 0.6)
 # What can be said without content: a discovery, enough to throttle, and below what the default policy revokes at.
-MOST_ALONE_E: Final = _OF_HANDOFFS.alone * MAX_HANDED_E / 2
+MOST_ALONE_E: Final = _OF_HANDOFFS.alone * (MAX_HANDED_E + MAX_ALONE_E) / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,11 +150,9 @@ def examine_group(
         if picked is not None:
             p_support.append(_alike(picked, mild, moment.behaving))
     alike = (e_from_p(p_whole) + e_from_p(p_kept)) / 2
-    # Companies run machines: benchmark suites that some of them run look like one relay. What is known of how people and
-    # their groups behave says nothing of them; what they ask and what they hand over does.
-    of_nobody = float(table.belongs_to_an_organisation()[slots].mean()) < 0.5
+    of_nobody = not of_companies(table, slots)
     e_conduct = e_conduct if of_nobody else 1.0
-    e_beside = {one.name: e_from_p(one.p_value) for one in beside if of_nobody or one.name == HANDOFF}
+    e_beside = evidence_beside(beside, companies=not of_nobody)
     handed = e_beside.get(HANDOFF, 0.0)
     if HANDOFF in e_beside:
         handed = e_beside[HANDOFF] = min(handed, MAX_HANDED_E if by_handoffs else MAX_ALONE_E)
@@ -209,6 +208,17 @@ def _alike(found: Heterogeneity, below: float, content: GroupNull | None) -> flo
     if content is None:
         return max(_p_value(found, below), _UNLEARNED_P)
     return max(_p_value(found, below), content.p_value(found.f, found.standard_error**2, found.accounts))
+
+
+def of_companies(table: AccountTable, slots: Slots) -> bool:
+    """Whether most of these are verified companies', or keys of organisations."""
+    return float(table.belongs_to_an_organisation()[slots].mean()) >= 0.5
+
+
+def evidence_beside(beside: Iterable[Finding], *, companies: bool) -> dict[str, float]:
+    """Findings as e-values. Companies run machines: benchmark suites that some of them run look like one relay. What is known of how
+    people and their groups behave says nothing of them; what they ask and what they hand over does."""
+    return {one.name: e_from_p(one.p_value) for one in beside if not companies or one.name == HANDOFF}
 
 
 def core_of(table: AccountTable, slots: Slots, moment: Moment) -> Slots:

@@ -110,3 +110,11 @@ def test_an_organisations_volume_is_that_of_all_its_keys() -> None:
     table = a_table(*(replace(key, window_from_unix_nano=T0 - 2 * DAY) for key in keys), alone)
     conversations, days = table.volumes_of_units(np.arange(4), T0)
     assert sorted(zip(conversations.tolist(), days.tolist(), strict=True)) == [(20.0, 4.0), (60.0, 2.0)]
+
+
+def test_of_two_summaries_that_differ_in_refused_calls_alone_the_later_counts_in_any_order() -> None:
+    before = a_summary("a", some())
+    after = replace(before, failures=2, refused=2)
+    for told in ((before, after), (after, before)):
+        table = a_table(*told)
+        assert table.failures(table.slots(["a"])) == 2

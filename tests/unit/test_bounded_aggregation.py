@@ -199,3 +199,11 @@ def test_the_likelihood_of_the_known_topics_is_that_of_all_topics() -> None:
     expected = np.clip(dense(mixture * 640) - logsumexp(persons, axis=0), -10, 4)
     assert log_likelihood_ratio(counts, pool, population, 10.0, inside=inside) == pytest.approx(expected, abs=1e-6)
     assert (expected[300:] > expected[:300].mean()).mean() > 0.9
+
+
+def test_an_account_that_makes_room_for_others_as_it_comes_is_no_fault() -> None:
+    newest_first = [a_summary(f"a{n:03d}", np.ones((2, 256), dtype=int), now=T0 - n * HOUR) for n in range(125)]
+    core = a_core(newest_first, max_accounts=100)
+    core.table.make_room()
+    assert len(core.table) == 100
+    assert core.table.slot("a000") is not None

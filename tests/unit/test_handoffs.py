@@ -96,8 +96,11 @@ def a_table(count: int, organisations: dict[int, str] | None = None) -> AccountT
     return table
 
 
-def graph_of(table: AccountTable, *pairs: tuple[int, int], alone: int = 500) -> HandoffGraph:
-    """Hand-offs between these accounts, among so many failures that came to nothing."""
+def graph_of(
+    table: AccountTable, *pairs: tuple[int, int], alone: int = 500, before: Sequence[tuple[int, int]] = ()
+) -> HandoffGraph:
+    """Hand-offs between these accounts, among so many failures that came to nothing; ``before``: between whom a call began on the
+    second a moment before it failed on the first."""
     found = Handoffs()
     for number in range(alone):
         at_ms = 1_000 * number
@@ -106,6 +109,10 @@ def graph_of(table: AccountTable, *pairs: tuple[int, int], alone: int = 500) -> 
         at_ms = MINUTE_MS * number
         found.note(f"a{one:03d}", table.unit(f"a{one:03d}"), [(at_ms, number)], [(at_ms, number)])
         found.note(f"a{other:03d}", table.unit(f"a{other:03d}"), [(at_ms + 4_000, number)], [])
+    for number, (one, other) in enumerate(before, len(pairs)):
+        at_ms = MINUTE_MS * number
+        found.note(f"a{one:03d}", table.unit(f"a{one:03d}"), [(at_ms, number)], [(at_ms, number)])
+        found.note(f"a{other:03d}", table.unit(f"a{other:03d}"), [(at_ms - 4_000, number)], [])
     found.settle(10**9)
     return HandoffGraph(found, table)
 
@@ -149,15 +156,26 @@ def test_hand_offs_within_a_group_are_evidence_and_those_beyond_it_are_not() -> 
     assert across is None
 
 
-def test_a_group_proposed_by_hand_offs_is_charged_with_all_that_chance_makes() -> None:
-    table = a_table(40)
-    graph = graph_of(table, *((n, n + 1) for n in range(11)))
+def test_a_group_proposed_by_hand_offs_is_read_against_the_largest_that_chance_connects_anywhere() -> None:
+    table = a_table(400)
+    ring = [(n, n + 1) for n in range(11)]
+    graph = graph_of(table, *ring)
     mine = slots(table, *range(12))
-    proposed, linked = graph.finding(mine, proposed_here=True), graph.finding(mine, proposed_here=False)
+    proposed = graph.finding(mine, proposed_here=True)
     assert proposed is not None
-    assert linked is not None
-    assert proposed.p_value > linked.p_value
-    assert proposed.normal == (0.0, 3.0)
+    assert proposed.p_value == graph._chance.p_value(12, 11) < 1e-4  # type: ignore[union-attr]
+    assert (proposed.value, proposed.normal) == (11.0, None)
+    assert "connects 12 customers anywhere" in proposed.sentence
+
+
+def test_where_beginnings_came_before_failures_too_as_many_hand_offs_prove_nothing() -> None:
+    table = a_table(400)
+    ring = [(n, n + 1) for n in range(11)]
+    graph = graph_of(table, *ring, before=[(n + 1, n) for n in range(11)])
+    for proposed_here in (True, False):
+        found = graph.finding(slots(table, *range(12)), proposed_here=proposed_here)
+        assert found is not None
+        assert found.p_value > 0.1
 
 
 def test_partners_of_a_core_come_with_what_a_hand_off_is_worth() -> None:

@@ -212,7 +212,8 @@ def test_a_refused_call_is_a_failed_one_for_handoffs_and_nothing_else() -> None:
     [after] = [summary for cut in core.take_cuts() for summary in cut.summaries]
     assert len(after.failed) == len(before.failed) + 1
     assert after.failures == before.failures + 1
-    assert replace(after, failed=before.failed, failures=before.failures) == before
+    assert after.refused == before.refused + 1
+    assert replace(after, failed=before.failed, failures=before.failures, refused=before.refused) == before
     assert core.counts["refused"] == 1
 
 
@@ -221,3 +222,14 @@ def test_a_refused_call_of_an_account_that_is_not_known_is_counted_and_kept_nowh
     core.observe([a_message(an_event("new", prompt="and this", error__type="stillwatch.refused"), 1)])
     assert core.account("new") is None
     assert core.counts["refused"] == 1
+
+
+def test_refused_calls_do_not_move_the_score_of_what_is_served_later() -> None:
+    made = [an_event(f"a{n % 40}", n, prompt=f"explain topic {n % 7}") for n in range(2_000)]
+    told, untold = a_core(), a_core()
+    for core in (told, untold):
+        core.observe([a_message(event, n + 1) for n, event in enumerate(made)])
+    refused = [an_event("a1", 5_000 + n, prompt="and this", error__type="stillwatch.refused") for n in range(50)]
+    told.observe([a_message(event, 3_000 + n) for n, event in enumerate(refused)])
+    served = an_event("a1", 9_000, prompt="explain topic 3")
+    assert told.score(served) == untold.score(served)
