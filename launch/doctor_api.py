@@ -15,8 +15,8 @@ from stillwatch.checkup import Check
 from stillwatch.settings import Settings
 
 _NOBODY: Final = "stillwatch-doctor"
-# A request for each scope. Whoever may, hears that there is no such thing, or that the body is no good.
-_ASKED: Final = (
+# A request for each scope. Whoever may, hears that there is no such thing, or that the path or the body is no good.
+ASKED: Final = (
     ("scores:read", "GET", f"/v1/accounts/{_NOBODY}"),
     ("campaigns:read", "GET", "/v1/campaigns?limit=1"),
     ("events:write", "POST", "/v1/events"),
@@ -24,6 +24,16 @@ _ASKED: Final = (
     ("labels:write", "POST", "/v1/labels"),
     ("control:write", "PUT", "/v1/control/enforcement"),
     ("indicators:write", "DELETE", f"/v1/indicators/{_NOBODY}"),
+    ("approvals:write", "DELETE", f"/v1/approvals/{_NOBODY}"),
+    ("never-act:write", "DELETE", f"/v1/never-act/{_NOBODY}"),
+    ("deadletters:read", "GET", f"/v1/deadletters/{_NOBODY}"),
+    ("deadletters:write", "POST", "/v1/deadletters/replay"),
+)
+# Settings open these two to everybody, so the first question is without a key. /authz takes the key in a header of its own,
+# and counts decisions on an account that there is not.
+ASKED_TWICE: Final = (
+    ("metrics:read", "/metrics", "authorization", "Bearer "),
+    ("authz:check", f"/authz/{_NOBODY}", "x-stillwatch-key", ""),
 )
 _SECOND_LOOK_S: Final = 2.0  # the API asks its parts at most once a second
 
@@ -78,18 +88,28 @@ def _scopes(client: httpx.Client, key: str, headers: dict[str, str], keys: KeyRi
         return Check(name, "unknown", "there is no key", "Set STILLWATCH_API_KEY")
     allowed: list[str] = []
     refused: list[str] = []
-    for scope, method, path in _ASKED:
+    for scope, method, path in ASKED:
         body: Any = {} if method in ("POST", "PUT") else None
         status = client.request(method, path, json=body, headers=headers).status_code
         if status == 401:
             return Check(name, "failed", "the key is not accepted", "Set STILLWATCH_API_KEY to one of the key file")
         (refused if status == 403 else allowed).append(scope)
+    untold: list[str] = []
+    for scope, path, header, before in ASKED_TWICE:
+        account = {"x-stillwatch-account": _NOBODY}
+        open_to_all = client.get(path, headers=account).status_code == 200
+        status = client.get(path, headers={**account, header: before + key}).status_code
+        if open_to_all or status not in (200, 401, 403):
+            untold.append(f"{scope} ({path} is open to everybody)" if open_to_all else f"{scope} ({path}: {status})")
+        else:
+            (allowed if status == 200 else refused).append(scope)
     found = f"may {', '.join(allowed) or 'nothing'}; is refused {', '.join(refused) or 'nothing'}"
+    found += f"; does not tell of {', '.join(untold)}" if untold else ""
     known = keys.find(key, time.time())
     if isinstance(known, str):
         return Check(name, "ok", f"{found}. The key file is not at hand, so this can not be compared with it")
-    asked = {scope for scope, _, _ in _ASKED}
-    wrong = sorted((known.key.scopes & asked) ^ set(allowed))
+    told = {*allowed, *refused}
+    wrong = sorted((known.key.scopes & told) ^ set(allowed))
     if wrong:
         return Check(
             name,

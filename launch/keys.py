@@ -28,7 +28,7 @@ def local_key(data_dir: str) -> tuple[str, str]:
 
     Made anew at each start: nothing on disk can be used once the cluster is down.
     """
-    key, entry = mint("local", list(SCOPES), note="made by `stillwatch up`; for this machine")
+    key, entry = mint("local", list(SCOPES), note="made by `stillwatch up`; for this machine", owner="local")
     path = Path(data_dir) / "api-keys.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("keys:\n" + entry, encoding="utf-8")

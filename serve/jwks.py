@@ -29,6 +29,11 @@ MAX_STALE_S: Final = 24 * 3600.0
 _TIMEOUT_S: Final = 3.0
 _MAX_BYTES: Final = 256 * 1024
 _MAX_KEYS: Final = 100
+# Whatever a provider does: away, slow (`asyncio.timeout` raises the built-in TimeoutError), an address in its document that is
+# none, an answer that is no JSON, too deep, or another document.
+_BROKEN: Final = (
+    httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, RecursionError, KeyError, TypeError, AttributeError,
+)  # fmt: skip
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
@@ -72,7 +77,7 @@ class Jwks:
                 try:
                     self._keys = await self._fetch()
                     self._fetched_s = now_s
-                except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+                except _BROKEN as error:
                     # By its kind: the provider's answer is not ours to log.
                     log.error("keys of %s: %s; the last ones serve on", self._settings.issuer, type(error).__name__)
             if now_s - self._fetched_s > MAX_STALE_S:
@@ -82,13 +87,15 @@ class Jwks:
     async def _fetch(self) -> Mapping[str | None, Mapping[str, Any]]:
         # No redirects: an address that is not configured is not asked.
         async with httpx.AsyncClient(verify=self._tls, timeout=_TIMEOUT_S, follow_redirects=False) as http:
-            if self._url is None:
+            url = self._url
+            if url is None:
                 document = await _get(http, self._settings.issuer.rstrip("/") + _WELL_KNOWN)
                 if document["issuer"] != self._settings.issuer:
                     raise ValueError("the document is of another issuer")
-                self._url = str(document["jwks_uri"])
-            found = (await _get(http, self._url))["keys"]
+                url = str(document["jwks_uri"])
+            found = (await _get(http, url))["keys"]
         signing = [key for key in found[:_MAX_KEYS] if key.get("use", "sig") == "sig" and key.get("kty") != "oct"]
+        self._url = url  # only one that answered with keys is worth keeping
         return {key.get("kid"): key for key in signing}
 
 

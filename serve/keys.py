@@ -39,6 +39,7 @@ Scope = Literal[
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PREFIX: Final = "swk"
 MAX_KEY_CHARS: Final = 256
+MAX_OWNER_CHARS: Final = 128
 Refusal = Literal["malformed", "unknown", "expired"]
 # Compared with when the id is unknown, so that an unknown id costs as much time as a wrong secret.
 _NOBODY: Final = hashlib.sha256(b"nobody").digest()
@@ -50,7 +51,7 @@ MAX_SECRETS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and what they may. ``actor`` is how the audit log names them; ``owner`` the person behind it, if it is known."""
+    """Who asks, and what they may. ``actor`` is how the audit log names them; ``owner`` the person behind it, "" where nobody is known."""
 
     id: str
     scopes: frozenset[Scope]
@@ -59,8 +60,9 @@ class Caller:
 
     @property
     def person(self) -> str:
-        """Who agrees when this caller does: all keys of one owner are one person."""
-        return self.owner or self.actor
+        """Who agrees when this caller does; "" agrees to nothing. All keys and tokens of one owner are one person: a caller
+        without one could be a second key of anybody."""
+        return self.owner.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class KeyEntry(BaseModel):
     scopes: Annotated[list[Scope], Field(min_length=1)]
     note: Annotated[str, Field(max_length=200)] = ""
     expires: datetime | date | None = None
-    owner: Annotated[str, Field(max_length=128)] = ""
+    owner: Annotated[str, Field(max_length=MAX_OWNER_CHARS)] = ""
 
     @model_validator(mode="after")
     def _one_way_of_saying_it(self) -> KeyEntry:

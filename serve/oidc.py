@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import jwt
 
 from serve.jwks import Jwks
-from serve.keys import PREFIX, SCOPES, Caller, Scope
+from serve.keys import MAX_OWNER_CHARS, PREFIX, SCOPES, Caller, Scope
 from stillwatch.errors import SettingsError
 from stillwatch.ports import Clock
 from stillwatch.settings import OidcSettings
@@ -62,7 +62,12 @@ class Tokens:
         subject = claims["sub"]
         if not _PLAIN_SUBJECT.match(subject):
             return "token-invalid"
-        return Caller(subject, self._allowed(claims), f"oidc:{subject}")
+        return Caller(subject, self._allowed(claims), f"oidc:{subject}", self._person(claims))
+
+    def _person(self, claims: dict[str, Any]) -> str:
+        """The token opens without it, too, but approves nothing."""
+        said = claims.get(self._settings.person_claim)
+        return said.strip() if isinstance(said, str) and len(said) <= MAX_OWNER_CHARS and said.isprintable() else ""
 
     def _allowed(self, claims: dict[str, Any]) -> frozenset[Scope]:
         said = claims.get(self._settings.scopes_claim)

@@ -39,6 +39,7 @@ KINDS: Final[Mapping[str, tuple[int, str]]] = {
     "malformed": (400, "The request can not be read"),
     "no-key": (401, "An API key is needed"),
     "missing-scope": (403, "The API key does not allow this"),
+    "no-person": (403, "Nobody is known to stand behind the API key"),
     "not-found": (404, "There is no such thing"),
     "method-not-allowed": (405, "This path has other methods"),
     "conflict": (409, "The request contradicts what is stored"),

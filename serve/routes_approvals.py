@@ -1,11 +1,12 @@
 """What waits for people: look, agree, reject. A thing that waits is a revocation that does not act yet.
 
-The proposer, a person or the policy, is never the only one who agrees: two keys of one owner are one person.
+The proposer, a person or the policy, is never the only one who agrees: two keys of one owner are one person, and so are a key
+and a token. Whoever has no owner could be anybody's second key, and agrees to nothing.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request
 
@@ -14,6 +15,7 @@ from serve.bodies import read_model
 from serve.context import Context, Ctx
 from serve.keys import Caller
 from serve.openapi import body, problems
+from serve.problems import ProblemError
 from serve.schemas_out import LISTED_ACCOUNTS, RevocationOut, RevocationsOut
 from serve.schemas_safety import ApprovalIn
 from stillwatch.errors import Conflict, Unavailable
@@ -22,6 +24,7 @@ from stillwatch.revocation import Revocation, State
 
 router = APIRouter(tags=["approvals"])
 
+_REMEDY: Final = "Have `owner` set in the key file; of a token, see serve.oidc.person_claim. Rejecting needs no owner: DELETE /v1/approvals/{id}"
 RevocationId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.-]{1,128}$", description="Of the revocation that waits")]
 
 
@@ -44,10 +47,14 @@ async def get_approvals(
     openapi_extra=body(ApprovalIn, {"agreed": {"note": "checked with support: no customer of ours"}}),
 )
 async def post_approval(request: Request, ctx: Ctx, key: WritesApprovals, revocation: RevocationId) -> RevocationOut:
-    """In the name of the key's owner. Agreeing twice is the same as once. 409 for what waits no more."""
+    """In the name of the key's owner, or of the person whom the token names; 403 without. Agreeing twice is the same as once.
+    409 for what waits no more."""
+    if not key.person:
+        text = f"{key.actor} has no owner, so nobody knows whether you are a second person. {_REMEDY}"
+        raise ProblemError("no-person", text)
     wanted = await read_model(request, ApprovalIn, ctx.settings.max_body_bytes)
     found = await ctx.ports.revocations.get(revocation)
-    if found.hold is not None and any(who == key.person for who, _ in found.hold.approvals):
+    if found.hold is not None and found.hold.agreed(key.person):
         return RevocationOut.of(found, ctx.now_unix_s())
     _require(ctx, found, "waiting")
     await _record(ctx, key, "approval.grant", found, wanted.note)

@@ -52,7 +52,7 @@ async def post_never_act(request: Request, ctx: Ctx, key: WritesNeverAct) -> Pro
     kind, target = wanted.target()
     now_unix_s = int(ctx.now_unix_s())
     entry = Protection(
-        kind, target, wanted.owner or key.person, wanted.reason, now_unix_s, now_unix_s + wanted.ttl_s, key.actor
+        kind, target, wanted.owner or key.person or key.actor, wanted.reason, now_unix_s, now_unix_s + wanted.ttl_s, key.actor
     )  # fmt: skip
     await _record(ctx, key, "never_act.add", entry)
     await ctx.ports.never_act.put(entry)

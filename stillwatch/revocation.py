@@ -8,6 +8,7 @@ key, which is all that a gateway reads. Expiry is checked by whoever enforces: t
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal
@@ -26,12 +27,25 @@ MAX_REASON_CHARS: Final = 1_000
 MAX_ACCOUNTS: Final = 10_000
 
 
+def same_person(name: str) -> str:
+    """What two ways to write a person's name have in common: Unicode's compatible form, case and spaces do not count.
+
+    >>> same_person("  Anna  MÜLLER") == same_person("anna mu\u0308ller")
+    True
+    """
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Why a revocation does not act yet, and who may let it.
 
-    ``approvals``: (who, unix s), different people; a person who proposed it is the first. ``releases_itself``: the policy
-    may let it act without people, once what held it back is over. ``released_unix_s``: since when it acts.
+    ``approvals``: (who, unix s), different people; a person who proposed it is the first. "" is nobody, and the same name
+    written in another way (:func:`same_person`) is one person: both are left out. ``releases_itself``: the policy may let it
+    act without people, once what held it back is over. ``released_unix_s``: since when it acts.
+
+    >>> Hold("too many", 2, 600, (("Anna", 1), ("", 2), (" anna", 3), ("bob", 4))).approvals
+    (('Anna', 1), ('bob', 4))
     """
 
     because: str
@@ -40,6 +54,16 @@ class Hold:
     approvals: tuple[tuple[str, int], ...] = ()
     releases_itself: bool = False
     released_unix_s: int | None = None
+
+    def __post_init__(self) -> None:
+        people: dict[str, tuple[str, int]] = {}
+        for who, at in self.approvals:
+            if same_person(who):
+                people.setdefault(same_person(who), (who, at))
+        object.__setattr__(self, "approvals", tuple(people.values()))
+
+    def agreed(self, who: str) -> bool:
+        return any(same_person(other) == same_person(who) for other, _ in self.approvals)
 
     @property
     def missing(self) -> int:
@@ -110,8 +134,8 @@ class Revocation:
         return self if self.undone_unix_s is not None else replace(self, undone_unix_s=now_unix_s, undone_by=by)
 
     def approved(self, now_unix_s: int, by: str) -> Revocation:
-        """With one more person who agrees; the last one lets it act. The same person twice is one."""
-        if self.hold is None or any(who == by for who, _ in self.hold.approvals):
+        """With one more person who agrees; the last one lets it act. The same person twice is one, and "" is nobody."""
+        if self.hold is None or not same_person(by) or self.hold.agreed(by):
             return self
         hold = replace(self.hold, approvals=(*self.hold.approvals, (by, now_unix_s)))
         agreed = replace(self, hold=hold)

@@ -133,6 +133,8 @@ class OidcSettings(_Frozen):
     scopes_claim: Annotated[str, Field(min_length=1, max_length=100)] = "scope"
     # Word of the claim to scopes of ours. Empty: our own scopes are the words; all others mean nothing here.
     scopes: dict[str, tuple[str, ...]] = {}
+    # Who agrees when a token does: the same as the `owner` of that person's API keys. One that its holder can not choose.
+    person_claim: Annotated[str, Field(min_length=1, max_length=100)] = "sub"
     leeway_s: Annotated[int, Field(ge=0, le=300)] = 30  # by how much clocks may differ
     ca_file: str | None = None  # of the provider's certificate, when the machine does not know it
 

@@ -10,19 +10,24 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Final
 
 from nats.aio.client import Client
+from nats.js.api import StreamState
 
 from stillwatch import subjects
-from stillwatch.audit_chain import KEY, ChainCheck, Link, Report, digest, sealed
+from stillwatch.audit_chain import KEY, ChainCheck, Head, Link, Report, digest, sealed
 from stillwatch.ports import AuditEntry
 from streams.connection import reaching, require_connection
 from streams.journal import Entry, Journal
 from streams.scan import read_all
 
 _log = logging.getLogger(__name__)
+# The copy that answers a read may be behind the one that told of the newest entry. What is not there after this is missing.
+_READS: Final = 5
+_READ_AGAIN_S: Final = 0.2
 _NOT_IN_TOKENS: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -41,8 +46,8 @@ class JournalAuditLog:
             document = sealed({**asdict(entry), "details": dict(entry.details)}, link)
             headers = {"content-type": "application/json", subjects.H_SHA256: digest(document)}
             # Raises when it is not known to be stored. The chain then goes on from where it was.
-            await self._journal.append([Entry(subject, document, headers)])
-            self._head = Link(self._writer, link.number + 1, digest(document))
+            [sequence] = await self._journal.append([Entry(subject, document, headers)])
+            self._head = Link(self._writer, link.number + 1, digest(document), sequence)
 
     async def _first(self) -> Link:
         newest = await self._journal.newest(1, subjects.AUDIT_IN)
@@ -65,12 +70,26 @@ class JournalAuditLog:
         return found
 
 
-async def verify(client: Client, kept: dict[str, tuple[int, str]]) -> Report:
+async def verify(client: Client, kept: Mapping[str, Head]) -> Report:
     """Reads the whole log and checks it; ``kept`` are heads of an earlier report. Raises ``Unavailable``."""
+    state = await _state(client)
+    check: ChainCheck | None = None
+    first = 1
+    for _ in range(_READS):
+        async for stored in read_all(client, subjects.AUDIT, subjects.AUDIT_IN, first):
+            if check is None:
+                if stored.sequence > state.first_seq:  # what stood before may have gone by age in between
+                    state = await _state(client)
+                check = ChainCheck(state.first_seq, kept, state.last_seq)
+            check.take(stored.sequence, stored.payload, stored.headers.get(subjects.H_SHA256))
+            first = stored.sequence + 1
+        if first > state.last_seq:
+            break
+        await asyncio.sleep(_READ_AGAIN_S)
+    return (check or ChainCheck(state.first_seq, kept, state.last_seq)).report()
+
+
+async def _state(client: Client) -> StreamState:
     require_connection(client, f"stream {subjects.AUDIT}")
     with reaching(f"stream {subjects.AUDIT}"):
-        state = (await client.jetstream().stream_info(subjects.AUDIT)).state
-    check = ChainCheck(state.first_seq, kept)
-    async for stored in read_all(client, subjects.AUDIT, subjects.AUDIT_IN):
-        check.take(stored.sequence, stored.payload, stored.headers.get(subjects.H_SHA256))
-    return check.report()
+        return (await client.jetstream().stream_info(subjects.AUDIT)).state

@@ -44,8 +44,8 @@ class Journal(Protocol):
         """Payload and headers of one entry together."""
         ...
 
-    async def append(self, entries: Sequence[Entry], *, once: bool = False, fence: Stored | None = None) -> None:
-        """``once``: an entry whose subject is stored already is left as it is, so that a repeat changes nothing. ``fence``:
+    async def append(self, entries: Sequence[Entry], *, once: bool = False, fence: Stored | None = None) -> list[int]:
+        """The sequences of those that are stored now. ``once``: an entry whose subject is stored already is left as it is, so that a repeat changes nothing. ``fence``:
         only while this is the newest of its subject; raises :class:`~stillwatch.errors.Fenced` when it no longer is."""
         ...
 
@@ -73,7 +73,7 @@ class JetStreamJournal:
     def max_message_bytes(self) -> int:
         return self._pipeline.max_message_bytes
 
-    async def append(self, entries: Sequence[Entry], *, once: bool = False, fence: Stored | None = None) -> None:
+    async def append(self, entries: Sequence[Entry], *, once: bool = False, fence: Stored | None = None) -> list[int]:
         condition = {EXPECT_LAST_ON_SUBJECT: "0"} if once else {}
         if fence is not None:
             condition = under(fence.subject, fence.sequence)
@@ -84,6 +84,7 @@ class JetStreamJournal:
         )
         if fence is not None and any(ack.refused for ack in acks):
             raise Fenced(f"stream {self._stream}", epoch_of(fence))
+        return [ack.sequence for ack in acks if not ack.refused]
 
     async def last(self, subject: str) -> Stored | None:
         require_connection(self._client, f"stream {self._stream}")

@@ -171,14 +171,16 @@ class MemoryJournal:
 
     async def append(
         self, entries: Sequence[journal.Entry], *, once: bool = False, fence: Stored | None = None
-    ) -> None:
+    ) -> list[int]:
         self._world.require("the journal")
+        sequences: list[int] = []
         for entry in entries:
             if once and entry.subject in self._stored:
                 continue
             if fence is not None and await self.last(fence.subject) != fence:
                 raise Fenced("the journal", journal.epoch_of(fence))
-            self._store(entry)
+            sequences.append(self._store(entry).sequence)
+        return sequences
 
     def _store(self, entry: journal.Entry) -> Stored:
         if entry.subject in self._stored and self._per_subject:

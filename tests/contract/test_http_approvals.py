@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
 import pytest
 from http_world import KEYS, World, a_campaign
+from manual_clock import ManualClock
+from oidc_provider import AUDIENCE, OidcProvider
 
-from serve.keys import mint, parse_key_ring
+from serve.keys import Scope, mint, parse_key_ring
 from stillwatch.revocation import Hold, Revocation
+from stillwatch.settings import OidcSettings, ServeSettings
 
 MEMBERS = [(f"acct-{n}", 0.95) for n in range(150)]
 CAMPAIGN = {"campaign": "c-1", "action": "revoke", "reason": "case 7", "ttl_s": 600}
@@ -50,13 +54,13 @@ async def test_what_is_large_waits_until_a_second_person_agrees(world: World, bo
     made = await proposed(world, body)
     assert made["state"] == "waiting"
     assert made["ttl_left_s"] == 0
-    assert (made["hold"]["approvals"], made["hold"]["missing"]) == (["api-key:everything"], 1)
+    assert (made["hold"]["approvals"], made["hold"]["missing"]) == (["everything@example.com"], 1)
     headers = {"x-stillwatch-org": "acme"}
     assert await authz(world, **headers) == 200
     world.clock.advance(3_000)
     status, agreed = await agree(other(world), made["id"])
     assert (status, agreed["state"], agreed["ttl_left_s"]) == (200, "active", 600)
-    assert agreed["hold"]["approvals"] == ["api-key:everything", "api-key:approvals-write"]
+    assert agreed["hold"]["approvals"] == ["everything@example.com", "approvals-write@example.com"]
     assert await authz(world, **headers) == 403
 
 
@@ -75,6 +79,65 @@ async def test_two_keys_of_one_owner_are_one_person() -> None:
     made = (await laptop.post("/v1/revocations", json=ORGANISATION)).json()
     assert made["hold"]["approvals"] == ["anna"]
     assert (await agree(phone, made["id"]))[1]["state"] == "waiting"
+
+
+@pytest.mark.parametrize("other", ["Anna", " anna ", "ANNA", "ａｎｎａ"])
+async def test_one_owner_written_in_two_ways_is_one_person(other: str) -> None:
+    scopes: list[Scope] = ["revocations:write", "approvals:write"]
+    keys = [mint("laptop", scopes, owner="anna"), mint("phone", scopes, owner=other), mint("bob", scopes, owner="bob")]
+    world = World(keys=parse_key_ring("keys:\n" + "".join(entry for _, entry in keys)))
+    laptop, phone, bob = (world.client(key) for key, _ in keys)
+    made = (await laptop.post("/v1/revocations", json=ORGANISATION)).json()
+    assert (await agree(phone, made["id"]))[1]["state"] == "waiting"
+    assert (await agree(bob, made["id"]))[1]["state"] == "active"
+
+
+@pytest.mark.parametrize("person_claim", ["sub", "employee"])
+async def test_a_token_and_a_key_of_one_person_are_one_person(person_claim: str) -> None:
+    provider = OidcProvider()
+    try:
+        scopes: list[Scope] = ["revocations:write", "approvals:write"]
+        key, entry = mint("laptop", scopes, owner="Ada@example.com")
+        oidc = OidcSettings(issuer=provider.issuer, audience=AUDIENCE, person_claim=person_claim)
+        clock = ManualClock(time.time())
+        world = World(ServeSettings(oidc=oidc), keys=parse_key_ring("keys:\n" + entry), clock=clock)
+
+        def token(person: str | None) -> httpx.AsyncClient:
+            claims = {"sub": "7f3a", person_claim: person} if person_claim != "sub" else {"sub": person}
+            return world.client(provider.token(scope=" ".join(scopes), **claims))
+
+        made = (await world.client(key).post("/v1/revocations", json=ORGANISATION)).json()
+        assert (await agree(token("ada@example.com"), made["id"]))[1]["state"] == "waiting"
+        if person_claim != "sub":
+            for nobody in (None, "", " ", "ada\nbob", "x" * 200):
+                assert (await agree(token(nobody), made["id"]))[0] == 403
+        status, agreed = await agree(token("bob@example.com"), made["id"])
+        assert (status, agreed["hold"]["approvals"]) == (200, ["Ada@example.com", "bob@example.com"])
+    finally:
+        provider.close()
+
+
+async def test_who_has_no_owner_can_propose_and_reject_but_counts_as_nobody() -> None:
+    scopes: list[Scope] = ["revocations:write", "approvals:write"]
+    keys = [
+        mint("one", scopes),
+        mint("two", scopes, owner=" "),
+        mint("a", scopes, owner="anna"),
+        mint("b", scopes, owner="bob"),
+    ]
+    world = World(keys=parse_key_ring("keys:\n" + "".join(entry for _, entry in keys)))
+    one, two, anna, bob = (world.client(key) for key, _ in keys)
+    made = (await one.post("/v1/revocations", json=ORGANISATION)).json()
+    assert (made["hold"]["approvals"], made["hold"]["missing"]) == ([], 2)
+    for nobody in (one, two):
+        status, problem = await agree(nobody, made["id"])
+        assert (status, problem["type"]) == (403, "urn:stillwatch:problem:no-person")
+        assert "Have `owner` set" in problem["detail"]
+    assert [entry.action for entry in await world.hub.audit.newest(9)] == ["revocation.propose"]
+    assert (await agree(anna, made["id"]))[1]["state"] == "waiting"
+    assert (await agree(bob, made["id"]))[1]["state"] == "active"
+    made = (await one.post("/v1/revocations", json=ORGANISATION)).json()
+    assert (await two.delete(f"/v1/approvals/{made['id']}")).json()["state"] == "rejected"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +172,7 @@ async def test_what_the_policy_proposes_needs_two_people_and_both_are_named(worl
     assert [(entry.actor, entry.action) for entry in entries] == [
         ("api-key:approvals-write", "approval.grant"), ("api-key:everything", "approval.grant"),
     ]  # fmt: skip
-    assert entries[0].details["agreed_before"] == ["api-key:everything"]
+    assert entries[0].details["agreed_before"] == ["everything@example.com"]
     assert entries[0].details["note"] == "seen"
     assert entries[0].details["proposed_by"] == "policy:1/r"
 

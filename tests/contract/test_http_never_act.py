@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from http_world import KEYS, World, a_campaign
 
+from serve.keys import SCOPES, mint, parse_key_ring
 from stillwatch.revocation import Hold, Revocation, revocation_id
 from stillwatch.verdict import Member
 
@@ -92,7 +93,14 @@ async def test_what_is_in_force_stays_and_the_answer_names_it(world: World) -> N
 
 
 async def test_without_an_owner_the_keys_owner_answers_for_it(world: World) -> None:
-    assert (await protect(world, owner=""))["owner"] == "api-key:everything"
+    assert (await protect(world, owner=""))["owner"] == "everything@example.com"
+
+
+async def test_without_any_owner_the_key_answers_for_it() -> None:
+    key, entry = mint("everything", SCOPES)
+    world = World(keys=parse_key_ring("keys:\n" + entry))
+    answer = await world.client(key).post("/v1/never-act", json={**ENTRY, "owner": ""})
+    assert answer.json()["owner"] == "api-key:everything"
 
 
 async def test_changes_are_audited_first_and_refused_without_an_audit_log(world: World) -> None:

@@ -146,7 +146,9 @@ async def test_a_new_key_of_the_provider_is_fetched_once_and_strangers_can_not_m
     assert provider.asked == {"/realm/jwks": 3, "/realm/.well-known/openid-configuration": 1}
 
 
-@pytest.mark.parametrize("broken", [b"", b"nonsense", b"[]", b'{"keys": 7}', b"x" * 300_000])
+@pytest.mark.parametrize(
+    "broken", [b"", b"nonsense", b"[]", b'{"keys": 7}', b"x" * 300_000, b"[" * 200_000], ids=lambda body: body[:9]
+)
 async def test_while_the_provider_is_broken_the_last_keys_serve_on_but_not_for_ever(
     provider: OidcProvider, broken: bytes
 ) -> None:
@@ -160,6 +162,27 @@ async def test_while_the_provider_is_broken_the_last_keys_serve_on_but_not_for_e
     answer = await ask(world, token)
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:stillwatch:problem:unavailable")
     assert (await world.http.get("/v1/campaigns")).status_code == 200, "API keys need no provider"
+
+
+async def test_a_provider_that_hangs_refuses_no_token_that_the_last_keys_can_check(provider: OidcProvider) -> None:
+    world = a_world(provider)
+    token = provider.token(scope="campaigns:read")
+    assert (await ask(world, token)).status_code == 200
+    provider.drips = True
+    world.clock.advance(MAX_AGE_S + 1)
+    assert (await ask(world, token)).status_code == 200
+    assert provider.asked["/realm/jwks"] == 2
+
+
+async def test_an_address_of_keys_that_is_none_is_a_broken_provider_and_is_not_kept(provider: OidcProvider) -> None:
+    provider.broken = json.dumps({"issuer": provider.issuer, "jwks_uri": "http://keys.example:port/"}).encode()
+    world = a_world(provider)
+    token = provider.token(scope="campaigns:read")
+    answer = await ask(world, token)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:stillwatch:problem:unavailable")
+    provider.broken = None
+    world.clock.advance(MIN_PAUSE_S)
+    assert (await ask(world, token)).status_code == 200
 
 
 async def test_a_document_of_another_issuer_is_not_believed(provider: OidcProvider) -> None:

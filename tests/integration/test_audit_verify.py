@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from launch.cli import app_for
 from launch.embedded import EmbeddedNats
 from stillwatch import subjects
-from stillwatch.errors import Unavailable
+from stillwatch.errors import SettingsError, Unavailable
 from stillwatch.ports import AuditEntry
 from stillwatch.settings import NatsSettings, Settings
 from streams import topology
@@ -36,11 +36,18 @@ async def written(client: Client, settings: Settings, count: int = 5) -> None:
         await logs[number % 2].append(an_entry(number))
 
 
-async def made_anew(client: Client, settings: Settings, change: Callable[[list[Stored]], list[Stored]]) -> None:
+async def made_anew(
+    client: Client, settings: Settings, change: Callable[[list[Stored]], list[Stored]], **config: object
+) -> None:
     """What a server's administrator can do: read everything, delete the stream, write another one."""
     stored = [message async for message in read_all(client, subjects.AUDIT, subjects.AUDIT_IN)]
     await client.jetstream().delete_stream(subjects.AUDIT)
-    await topology.ensure(client, settings)
+    if config:
+        wanted = next(c for c in topology.everything(settings) if c.name == subjects.AUDIT).as_dict() | config
+        answer = await client.request(f"$JS.API.STREAM.CREATE.{subjects.AUDIT}", json.dumps(wanted).encode())
+        assert "error" not in json.loads(answer.data), answer.data
+    else:
+        await topology.ensure(client, settings)
     for message in change(stored):
         headers = {name: value for name, value in message.headers.items() if not name.startswith("Nats-")}
         await client.jetstream().publish(message.subject, message.payload, headers=headers)
@@ -128,13 +135,70 @@ def test_an_end_that_was_cut_off_shows_by_the_heads_that_were_kept(
     assert "whose hash was kept, is not there" in said
 
 
+@pytest.mark.parametrize("first", [1, 5, 1_000])
+def test_a_log_forged_as_a_whole_is_not_intact_and_leaves_the_kept_heads_as_they_were(
+    settings: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path, first: int
+) -> None:
+    heads = tmp_path / "heads.json"
+    tampered(settings, None)
+    run(capsys, settings, "--save", str(heads))
+    before = heads.read_bytes()
+
+    async def forge() -> None:
+        client = await connect(settings.nats, "tests")
+        await made_anew(client, settings, lambda stored: [], first_seq=first)
+        await written(client, settings, 3)  # chains of other writers, without a fault of their own
+        await close(client)
+
+    asyncio.run(forge())
+    assert run(capsys, settings)[0] == 0
+    for options in (["--heads", str(heads)], ["--save", str(heads)], ["--heads", str(heads), "--save", str(heads)]):
+        code, said = run(capsys, settings, *options)
+        assert (code, "NOT intact" in said) == (1, True), options
+        assert f"of 2 kept heads {2 if first == 1_000 else 0} are forgiven" in said
+    assert heads.read_bytes() == before
+
+
+def test_heads_are_not_written_over_others_that_were_not_looked_at(
+    settings: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    tampered(settings, None)
+    for file in (one, other):
+        assert run(capsys, settings, "--save", str(file))[0] == 0
+    with pytest.raises(SettingsError, match=r"other\.json holds heads already"):
+        run(capsys, settings, "--heads", str(one), "--save", str(other))
+    before = one.read_bytes()
+    tampered(settings, None)
+    assert run(capsys, settings, "--save", str(one))[0] == 0
+    assert len(json.loads(one.read_bytes())) == len(json.loads(before)) + 2
+    assert sorted(path.name for path in tmp_path.glob("*.json*")) == ["one.json", "other.json"]
+
+
+@pytest.mark.parametrize("sequence", [5, 10])
+def test_an_entry_that_was_deleted_leaves_a_hole_that_is_named(
+    settings: Settings, capsys: pytest.CaptureFixture[str], sequence: int
+) -> None:
+    tampered(settings, None)
+
+    async def delete() -> None:
+        client = await connect(settings.nats, "tests")
+        await made_anew(client, settings, lambda stored: stored, deny_delete=False)
+        await client.jetstream().delete_msg(subjects.AUDIT, sequence)
+        await close(client)
+
+    asyncio.run(delete())
+    code, said = run(capsys, settings)
+    assert (code, f"Of the stream, sequence {sequence} is not there" in said) == (1, True)
+
+
 async def test_entries_appended_at_once_are_one_chain(nats_client: Client, settings: Settings) -> None:
     await topology.ensure(nats_client, settings)
     audit = jetstream_hub(nats_client, settings, ManualClock()).audit
     await asyncio.gather(*(audit.append(an_entry(number)) for number in range(50)))
     report = await verify(nats_client, {})
     assert report.intact
-    assert [number for number, _ in report.heads.values()] == [50]
+    assert [head.number for head in report.heads.values()] == [50]
     assert len(await audit.newest(60)) == 50
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from launch import doctor_api, doctor_nats
 from launch.embedded import EmbeddedNats
 from launch.running import Address
 from launch.telemetry import SystemClock
+from serve.keys import SCOPES, KeyRing, Scope
 from stillwatch.checkup import Check, exit_code
-from stillwatch.settings import NatsSettings, Settings
+from stillwatch.settings import NatsSettings, ServeSettings, Settings
 from streams import checkup, permissions, topology
 from streams.connection import close, connect
 from streams.hub import jetstream_hub
@@ -232,6 +233,36 @@ async def test_a_key_may_what_the_key_file_says_and_no_more(deployment: Deployme
     assert "may campaigns:read; is refused scores:read, events:write" in checks["API with a key"].found
     checks = await deployment.doctor(key="swk_everything_wrong")
     assert (exit_code(checks.values()), checks["API with a key"].state) == (2, "failed")
+
+
+async def told_of(key: str, ring: KeyRing, **settings: bool) -> Check:
+    api = World(ServeSettings(**settings), clock=SystemClock())  # type: ignore[arg-type]
+    async with on_loopback(api.app) as url:
+        found = await asyncio.to_thread(doctor_api.checks, Address(url, key, "", 0), Settings(partitions=4), ring)
+    assert await api.hub.audit.newest(1) == []
+    assert await api.hub.control.enforcement()
+    return next(check for check in found if check.name == "API with a key")
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_of_every_scope_is_told_whether_the_key_may_and_a_key_file_that_says_otherwise_is_noticed(
+    scope: Scope,
+) -> None:
+    key, id = KEYS.by_scope[scope], scope.replace(":", "-")
+    said = await told_of(key, KEYS.ring, authz_needs_key=True)
+    allowed, _, refused = said.found.partition("; is refused ")
+    assert (said.state, allowed) == ("ok", f"may {scope}")
+    assert set(refused.partition(", as the key file")[0].split(", ")) == set(SCOPES) - {scope}
+    entry = KEYS.ring.keys[id]
+    fewer = KeyRing([replace(entry, scopes=frozenset())])
+    said = await told_of(key, fewer, authz_needs_key=True)
+    assert (said.state, said.found.endswith(f"says otherwise of {scope}")) == ("failed", True)
+
+
+async def test_what_is_open_to_everybody_tells_nothing_of_a_key() -> None:
+    said = await told_of(KEYS.everything, KEYS.ring, open_metrics=True)
+    untold = "does not tell of metrics:read (/metrics is open to everybody), authz:check (/authz/"
+    assert (said.state, untold in said.found) == ("ok", True)
 
 
 async def test_what_does_not_answer_and_a_kill_switch_that_is_off_are_said(deployment: Deployment) -> None:

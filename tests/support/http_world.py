@@ -204,10 +204,14 @@ class Keys:
 
     @classmethod
     def make(cls) -> Keys:
-        minted = {scope: mint(scope.replace(":", "-"), [scope], note="test") for scope in SCOPES}
-        everything = mint("everything", SCOPES)
+        minted = {scope: mint(id, [scope], "test", owner=f"{id}@example.com") for scope, id in _ids().items()}
+        everything = mint("everything", SCOPES, owner="everything@example.com")
         text = "keys:\n" + "".join([entry for _, entry in minted.values()] + [everything[1]])
         return cls(parse_key_ring(text), {scope: key for scope, (key, _) in minted.items()}, everything[0])
+
+
+def _ids() -> dict[Scope, str]:
+    return {scope: scope.replace(":", "-") for scope in SCOPES}
 
 
 KEYS = Keys.make()

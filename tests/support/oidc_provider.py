@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -18,11 +19,14 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 class OidcProvider:
-    """``keys``: kid → private key, as ``/jwks`` lists them now. ``broken``: every answer is that body instead."""
+    """``keys``: kid → private key, as ``/jwks`` lists them now. ``broken``: every answer is that body instead.
+    ``drips``: the bytes of an answer come so slowly that it never ends, and no single read takes long."""
 
     def __init__(self) -> None:
         self.keys: dict[str, PrivateKey] = {"rsa-1": rsa.generate_private_key(65_537, 2_048)}
         self.broken: bytes | None = None
+        self.drips = False
+        self._closed = threading.Event()
         self.more: list[dict[str, Any]] = []  # rows of /jwks as they are
         self.asked: Counter[str] = Counter()
         provider = self
@@ -32,9 +36,12 @@ class OidcProvider:
                 provider.asked[self.path] += 1
                 body = provider.broken if provider.broken is not None else provider._answer(self.path)
                 self.send_response(200 if body else 503)
-                self.send_header("content-length", str(len(body)))
+                self.send_header("content-length", str(len(body) + (10_000 if provider.drips else 0)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(OSError):  # who has waited long enough goes
+                    while provider.drips and not provider._closed.wait(0.1):
+                        self.wfile.write(b" ")  # JSON may begin with any number of them
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -58,6 +65,7 @@ class OidcProvider:
         return jwt.encode(said, key or self.keys[kid or "rsa-1"], algorithm, headers=headers)
 
     def close(self) -> None:
+        self._closed.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=5)

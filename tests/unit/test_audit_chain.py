@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stillwatch.audit_chain import ChainCheck, Link, Report, digest, sealed
+from stillwatch.audit_chain import ChainCheck, Head, Link, Report, digest, sealed
 
 Row = tuple[bytes, str]
 
@@ -22,12 +22,12 @@ def log_of(writers: Sequence[str], before: Sequence[Row] = ()) -> list[Row]:
         link = heads.get(writer) or Link(writer, 1, newest, len(rows))
         document = sealed({"actor": "tests", "target": f"acct-{number}"}, link)
         rows.append((document, digest(document)))
-        heads[writer] = Link(writer, link.number + 1, digest(document))
+        heads[writer] = Link(writer, link.number + 1, digest(document), len(rows))
     return rows
 
 
-def checked(rows: Sequence[Row], first_sequence: int = 1, kept: dict[str, tuple[int, str]] | None = None) -> Report:
-    check = ChainCheck(first_sequence, kept or {})
+def checked(rows: Sequence[Row], first_sequence: int = 1, kept: dict[str, Head] | None = None) -> Report:
+    check = ChainCheck(first_sequence, kept or {}, first_sequence + len(rows) - 1)
     for sequence, (document, sha256) in enumerate(rows, first_sequence):
         check.take(sequence, document, sha256)
     return check.report()
@@ -44,7 +44,7 @@ ROWS = log_of(["a", "b", "a", "a", "b", "a", "c"])
 def test_an_honest_log_is_intact_and_names_its_heads(writers: list[str]) -> None:
     report = checked(log_of(writers))
     assert report.intact
-    assert {writer: number for writer, (number, _) in report.heads.items()} == {
+    assert {writer: head.number for writer, head in report.heads.items()} == {
         writer: writers.count(writer) for writer in set(writers)
     }
 
@@ -54,6 +54,65 @@ def test_what_the_stream_forgot_by_age_is_no_finding(writers: list[str], data: s
     gone = data.draw(st.integers(0, len(writers) - 1))
     report = checked(log_of(writers)[gone:], first_sequence=gone + 1)
     assert report.intact
+
+
+def test_a_log_that_was_forged_as_a_whole_is_found_by_kept_heads_also_behind_a_front_that_is_gone() -> None:
+    kept = dict(checked(ROWS).heads)
+    forged = log_of(["x", "y", "x", "z", "x", "y", "z", "x"])
+    for first in (2, 5):  # as if the first entries had gone by age
+        report = checked(forged, first_sequence=first, kept=kept)
+        lost = {writer for writer, head in kept.items() if head.sequence >= first}
+        assert {found.sentence.partition(",")[0].split()[-1] for found in report.findings} == lost
+        assert report.forgiven == len(kept) - len(lost)
+    behind = checked(forged, first_sequence=100, kept=kept)
+    assert (troubles(behind), behind.forgiven) == ([("unknown head", 100)], 3)
+    assert "nothing ties this log" in behind.findings[0].sentence
+
+
+def test_a_kept_head_that_stood_before_the_oldest_entry_is_forgiven_and_counted() -> None:
+    rows = log_of(["a", "b", "b", "c", "b", "b"])
+    kept = dict(checked(rows[:4]).heads)
+    report = checked(rows[2:], first_sequence=3, kept=kept)
+    assert (report.intact, report.forgiven) == (True, 1)
+
+
+def test_a_head_that_was_kept_without_its_place_is_found_but_never_forgiven() -> None:
+    kept = {writer: Head(head.number, head.sha256) for writer, head in checked(ROWS[:4]).heads.items()}
+    assert checked(ROWS, kept=kept).intact
+    assert troubles(checked(ROWS[5:], first_sequence=6, kept=kept)) == [("unknown head", 0)] * 2
+
+
+def test_a_kept_head_in_another_place_is_of_a_log_that_was_written_anew() -> None:
+    kept = dict(checked(ROWS).heads)
+    assert {trouble for trouble, _ in troubles(checked(ROWS, first_sequence=5, kept=kept))} == {"unknown head"}
+
+
+def test_the_first_entries_of_a_young_chain_are_missing_also_where_the_front_of_the_log_is_gone() -> None:
+    rows = log_of(["a"] * 10 + ["b", "a", "b", "b", "a"])
+    kept, removed = (
+        rows[5:10] + rows[11:12],
+        2,
+    )  # the stream begins with sequence 6; of b its first two entries are taken
+    report = checked([*kept, *rows[13:]], first_sequence=6)
+    assert removed == len(rows) - 5 - len(kept) - len(rows[13:])
+    assert [(f.trouble, f.sentence) for f in report.findings] == [("missing", "Of b, entry 2 should stand before this")]
+
+
+def test_a_first_entry_that_names_nothing_that_ever_stood_there_is_not_forgiven_as_old() -> None:
+    forged = sealed({"actor": "nobody"}, Link("x", 1, "ff"))
+    assert [t for t, _ in troubles(checked([*ROWS, (forged, digest(forged))]))] == ["missing"]
+
+
+def test_a_hole_in_the_streams_sequences_is_a_finding_wherever_it_is() -> None:
+    lone = log_of("abcdef")
+    for taken in ({2}, {3, 4}, {1}, {6}, {5, 6}):
+        check = ChainCheck(1, {}, 6)
+        for sequence, (document, sha256) in enumerate(lone, 1):
+            if sequence not in taken:
+                check.take(sequence, document, sha256)
+        first, last = min(taken), max(taken)
+        which = f"sequence {first} is" if first == last else f"sequences {first} to {last} are"
+        assert any(f"Of the stream, {which} not there" in found.sentence for found in check.report().findings)
 
 
 def test_a_changed_entry_is_named_by_its_place() -> None:
