@@ -121,7 +121,9 @@ class Caution:
     async def release(self, campaign: Callable[[str], Campaign | None]) -> None:
         """Lets act what waited for fresh state. One about a score alone is left to people: what it rested on is not looked
         at again here. Raises ``Unavailable``; it may be called again and goes on where it was."""
-        for id in sorted(self._may_release) if not self.stale else ():
+        if self.stale or self._policy.mode != "enforce":  # an earlier life may have held it under another policy
+            return
+        for id in sorted(self._may_release):
             try:
                 revocation = await self._ports.revocations.get(id)
             except NotFound:

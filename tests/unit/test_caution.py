@@ -276,6 +276,24 @@ async def test_a_new_life_lets_act_what_the_one_before_held() -> None:
     assert await life.acted_on() == set(waiting.accounts)
 
 
+async def test_what_an_enforcing_policy_held_does_not_act_by_itself_under_a_shadow_policy() -> None:
+    life = await a_life()
+    await make_it_lag(life)
+    await life.tick(0)
+    [waiting] = await life.revocations("waiting")
+    life.clock.advance(-3 * 3_600 + 900)
+    life.policy = POLICY.model_copy(update={"mode": "shadow"})
+    life.begin()
+    await life.aggregator._recall()
+    await life.tick(1)
+    assert (await life.aggregator.status()).stale == ()
+    assert await life.acted_on() == set()
+    assert [one.id for one in await life.revocations("waiting")] == [waiting.id]
+    for person in ("anna", "ben"):
+        await life.hub.revocations.approve(waiting.id, person)
+    assert await life.acted_on() == set(waiting.accounts), "people decide whatever the mode"
+
+
 async def test_who_is_no_longer_a_member_is_not_acted_on_when_the_state_is_fresh_again() -> None:
     life = await a_life()
     await make_it_lag(life)
