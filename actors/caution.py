@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stillwatch.blast import Admitted
+from stillwatch.correlation.table import AccountTable
 from stillwatch.decisions import Decider
 from stillwatch.errors import NotFound
 from stillwatch.freshness import stale_because
@@ -118,7 +119,7 @@ class Caution:
         if revocation.hold is not None and revocation.hold.releases_itself:
             self._may_release.add(revocation.id)
 
-    async def release(self, campaign: Callable[[str], Campaign | None]) -> None:
+    async def release(self, campaign: Callable[[str], Campaign | None], table: AccountTable) -> None:
         """Lets act what waited for fresh state. One about a score alone is left to people: what it rested on is not looked
         at again here. Raises ``Unavailable``; it may be called again and goes on where it was."""
         if self.stale or self._policy.mode != "enforce":  # an earlier life may have held it under another policy
@@ -131,7 +132,7 @@ class Caution:
                 continue
             if revocation.state(self._now_s()) == "waiting":
                 known = campaign(revocation.campaign) if revocation.campaign is not None else None
-                still = self._decider.still_hold(revocation, known)
+                still = self._decider.still_hold(revocation, known, table)
                 if not still:
                     continue
                 details = {

@@ -15,7 +15,7 @@ from stillwatch.blast import Admitted, BlastRadius
 from stillwatch.correlation.nulls import Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.never_act import NeverAct
-from stillwatch.policy import Population, decide_account, decide_campaign
+from stillwatch.policy import Population, covers, decide_account, decide_campaign
 from stillwatch.revocation import Revocation
 from stillwatch.settings import Policy
 from stillwatch.verdict import AccountScore, Action, Campaign, Verdict, strength
@@ -52,11 +52,7 @@ class Decider:
         for absorbed in campaign.absorbed:  # what a person has lifted under its name is not put back under this one
             for account, action in self._acted.pop(absorbed, {}).items():
                 self._strongest(campaign.id, account, action)
-        summaries = [found for member in campaign.members if (found := table.figures_of(member.account)) is not None]
-        verification = {s.account: s.verification for s in summaries if s.verification is not None}
-        # Of members that are only remembered nobody knows who stands behind them, and they send nothing.
-        known = {summary.account for summary in summaries}
-        campaign = replace(campaign, members=tuple(one for one in campaign.members if one.account in known))
+        campaign, verification = _known_of(campaign, table)
         acted_on = self._acted.setdefault(campaign.id, {})
         population = Population(len(table), verification, acted_on, self.never_act)
         return decide_campaign(campaign, self._policy, population, now_unix_nano, self._config_sha256)
@@ -82,19 +78,31 @@ class Decider:
         now_s = verdict.decided_at_unix_nano / _S_NANO
         return self._blast.admit(verdict, surest_first, len(table), _Units(table), now_s)
 
-    def still_hold(self, revocation: Revocation, campaign: Campaign | None) -> tuple[str, ...]:
+    def still_hold(self, revocation: Revocation, campaign: Campaign | None, table: AccountTable) -> tuple[str, ...]:
         """The accounts of what waited that its rule would cover today."""
         rule = next((rule for rule in self._policy.rules if revocation.actor.endswith(f"/{rule.name}")), None)
         if rule is None or campaign is None or campaign.e_value < (rule.min_e_value or 1.0):
             return ()
-        sure = {one.account: one for one in campaign.members if one.confidence >= rule.min_member_confidence}
+        campaign, verification = _known_of(campaign, table)
+        # As if nobody had been acted on: what is remembered of these accounts is this very revocation.
+        population = Population(len(table), verification, {}, self.never_act)
+        covered = {one.account: one for one in campaign.members if covers(rule, one, population)}
         return tuple(
             account
             for account in revocation.accounts
-            if account in sure
+            if account in covered
             and account not in self._policy.never_act
-            and self.never_act.covers(account, sure[account].organisation) is None
+            and self.never_act.covers(account, covered[account].organisation) is None
         )
+
+
+def _known_of(campaign: Campaign, table: AccountTable) -> tuple[Campaign, dict[str, str]]:
+    """The campaign without members that are only remembered: nobody knows who stands behind them, and they send nothing. And
+    how well the others are verified, where that is known."""
+    summaries = [found for member in campaign.members if (found := table.figures_of(member.account)) is not None]
+    known = {summary.account for summary in summaries}
+    verification = {one.account: one.verification for one in summaries if one.verification is not None}
+    return replace(campaign, members=tuple(one for one in campaign.members if one.account in known)), verification
 
 
 class _Units:

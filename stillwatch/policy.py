@@ -43,7 +43,7 @@ def decide_campaign(
         if rule.kind != "campaign" or campaign.e_value < (rule.min_e_value or 1.0):
             continue
         covered = [
-            m for m in open_members if _covers(rule, m, population) and not _spared(m, policy, population.never_act)
+            m for m in open_members if covers(rule, m, population) and not _spared(m, policy, population.never_act)
         ]
         if not covered:
             continue
@@ -55,7 +55,8 @@ def decide_campaign(
     return out
 
 
-def _covers(rule: PolicyRule, member: Member, population: Population) -> bool:
+def covers(rule: PolicyRule, member: Member, population: Population) -> bool:
+    """Whether the rule is about this member. Who is on the never-act list is not asked here."""
     if member.confidence < rule.min_member_confidence:
         return False
     already = population.acted_on.get(member.account)

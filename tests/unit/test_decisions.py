@@ -124,3 +124,21 @@ def test_nobody_is_acted_on_who_is_only_remembered() -> None:
     assert Decider(POLICY, "sha").on_campaign(a_campaign(), a_table(accounts=0), T0) == []
     (verdict,) = Decider(POLICY, "sha").on_campaign(a_campaign(accounts=2), a_table(accounts=1), T0)
     assert verdict.members == ("a0",)
+
+
+def test_what_waited_is_let_act_on_whom_its_rule_would_cover_today() -> None:
+    (verdict,) = Decider(POLICY, "sha").on_campaign(a_campaign(accounts=3), a_table(), T0)
+    [waiting] = revocations_of(verdict, "enforce", 1, None)
+    assert (verdict.action, waiting.accounts) == ("revoke", ("a0", "a1", "a2"))
+    decider = Decider(POLICY, "sha")
+    decider.taken(verdict)
+    table, campaign = a_table(), a_campaign(accounts=3)
+    assert decider.still_hold(waiting, campaign, table) == ("a0", "a1", "a2")
+    verified = a_summary(
+        "a1", topic_counts(np.random.default_rng(1), np.full(256, 1 / 256), 20), verification="contract"
+    )
+    table.put(replace(verified, last_seen_unix_nano=verified.last_seen_unix_nano + 1))
+    assert decider.still_hold(waiting, campaign, table) == ("a0", "a2"), "its rule spares who is verified by now"
+    assert decider.still_hold(waiting, campaign, a_table(accounts=2)) == ("a0", "a1"), "a2 is only remembered"
+    unsure = replace(campaign, members=(replace(campaign.members[0], confidence=0.5), *campaign.members[1:]))
+    assert decider.still_hold(waiting, unsure, a_table()) == ("a1", "a2")
