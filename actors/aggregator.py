@@ -284,7 +284,8 @@ class Aggregator:
                 await self._tell(campaign, traceparent_of(span), tick_unix_nano)
             for _, score in sorted(alerts.items()):
                 await self._act_on_score(score, tick_unix_nano)
-            await self._until_done(partial(self._caution.release, self._core.campaign, self._core.table))
+            release = partial(self._caution.release, self._core.campaign, self._core.table, tick_unix_nano)
+            await self._until_done(release)
         self._take_unseen(tick_unix_nano)
         self._shown = Shown.of(self._core.campaigns())
         self._evaluated_unix_nano = tick_unix_nano

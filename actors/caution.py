@@ -43,6 +43,7 @@ class Caution:
         self._policy, self._decider, self._ports = policy, decider, ports
         self._broker_ahead_nano: int | None = None
         self._may_release: set[str] = set()
+        self._counted: set[str] = set()  # of these: their accounts are counted, and the store may not know yet
         self.held_back: Counter[str] = Counter()  # accounts, by what held them back
         self.stale: tuple[str, ...] = ()
         self.waiting = self.ended = self.released = 0
@@ -119,7 +120,9 @@ class Caution:
         if revocation.hold is not None and revocation.hold.releases_itself:
             self._may_release.add(revocation.id)
 
-    async def release(self, campaign: Callable[[str], Campaign | None], table: AccountTable) -> None:
+    async def release(
+        self, campaign: Callable[[str], Campaign | None], table: AccountTable, tick_unix_nano: int
+    ) -> None:
         """Lets act what waited for fresh state. One about a score alone is left to people: what it rested on is not looked
         at again here. Raises ``Unavailable``; it may be called again and goes on where it was."""
         if self.stale or self._policy.mode != "enforce":  # an earlier life may have held it under another policy
@@ -135,15 +138,37 @@ class Caution:
                 still = self._decider.still_hold(revocation, known, table)
                 if not still:
                     continue
-                details = {
-                    "revocation": revocation.id, "verdict": revocation.verdict, "accounts": len(still),
-                    "no_longer": len(revocation.accounts) - len(still),
-                }  # fmt: skip
-                target = f"{revocation.target_kind}:{revocation.target}"
-                await self._record(revocation.actor, "revocation.released", target, details)
-                await self._ports.revocations.release(revocation.id, still)
-                self.released += len(still)
+                await self._release(revocation, still, table, tick_unix_nano)
+            elif revocation.acts_from_unix_s is not None and id not in self._counted:
+                self._decider.acts(revocation)  # an earlier life has let it act, maybe after our snapshot
             self._may_release.discard(id)
+            self._counted.discard(id)
+
+    async def _release(
+        self, revocation: Revocation, still: tuple[str, ...], table: AccountTable, tick_unix_nano: int
+    ) -> None:
+        limit = None
+        if revocation.id not in self._counted:  # it is tried again after an outage
+            limit = self._decider.release(revocation, still, table, tick_unix_nano)
+        target = f"{revocation.target_kind}:{revocation.target}"
+        details: dict[str, object] = {
+            "revocation": revocation.id,
+            "verdict": revocation.verdict,
+            "accounts": len(still),
+        }
+        if limit is not None:
+            because = f"blast radius: {limit.words}, as it was let act together with others"
+            details["because"] = because
+            await self._record(revocation.actor, "revocation.waiting", target, details)
+            await self._ports.revocations.leave_to_people(revocation.id, because)
+            self.held_back[limit.name] += len(still)
+            log.error("%s about %d accounts waits for people: %s", revocation.verdict, len(still), because)
+            return
+        self._counted.add(revocation.id)
+        details["no_longer"] = len(revocation.accounts) - len(still)
+        await self._record(revocation.actor, "revocation.released", target, details)
+        await self._ports.revocations.release(revocation.id, still, tick_unix_nano // 1_000_000_000)
+        self.released += len(still)
 
     async def _record(self, actor: str, action: str, target: str, details: Mapping[str, object]) -> None:
         await self._ports.audit.append(AuditEntry(actor, action, target, self._ports.clock.unix_nano(), details))

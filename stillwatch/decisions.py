@@ -6,12 +6,12 @@ account once per strength and a score acts on it once. No clock: times are event
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from stillwatch.blast import Admitted, BlastRadius
+from stillwatch.blast import Admitted, BlastRadius, Limit
 from stillwatch.correlation.nulls import Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.never_act import NeverAct
@@ -39,8 +39,12 @@ class Decider:
             self._strongest(revocation.campaign or "", account, revocation.action)
         by_itself = revocation.hold is None or revocation.hold.releases_itself  # people's decisions have no limit
         if revocation.mode == "enforce" and by_itself and revocation.undone_unix_s is None:
-            decided_s = revocation.decided_unix_s or revocation.created_unix_s
-            self._blast.remember(revocation.accounts, revocation.ttl_s, decided_s)
+            self.acts(revocation)
+
+    def acts(self, revocation: Revocation) -> None:
+        """An earlier life has let it act: it counts from then on, in event time."""
+        since_s = revocation.acts_from_unix_s or revocation.decided_unix_s or revocation.created_unix_s
+        self._blast.remember(revocation.accounts, revocation.ttl_s, since_s)
 
     def _strongest(self, campaign: str, account: str, action: Action) -> None:
         acted = self._acted.setdefault(campaign, {})
@@ -77,6 +81,13 @@ class Decider:
         surest_first = sorted(verdict.members, key=lambda account: (-confidence.get(account, 0.0), account))
         now_s = verdict.decided_at_unix_nano / _S_NANO
         return self._blast.admit(verdict, surest_first, len(table), _Units(table), now_s)
+
+    def release(
+        self, revocation: Revocation, accounts: Sequence[str], table: AccountTable, now_unix_nano: int
+    ) -> Limit | None:
+        """Whether what waited may act now, on these of its accounts: ``None``, and it counts; or the limit against it."""
+        now_s = now_unix_nano / _S_NANO
+        return self._blast.release(accounts, revocation.ttl_s, len(table), _Units(table), now_s)
 
     def still_hold(self, revocation: Revocation, campaign: Campaign | None, table: AccountTable) -> tuple[str, ...]:
         """The accounts of what waited that its rule would cover today."""

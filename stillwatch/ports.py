@@ -316,8 +316,13 @@ class RevocationStore(Protocol):
         ``Conflict`` for one that does not wait any more."""
         ...
 
-    async def release(self, id: str, accounts: Sequence[str]) -> Revocation:
-        """What held it back is over: it acts, on those of its accounts. Harmless for one that does not wait."""
+    async def release(self, id: str, accounts: Sequence[str], at_unix_s: int | None = None) -> Revocation:
+        """What held it back is over: it acts, on those of its accounts. ``at``: event time. Harmless for one that does not
+        wait."""
+        ...
+
+    async def leave_to_people(self, id: str, because: str) -> Revocation:
+        """It waits on, and no longer acts by itself. Harmless for one that does not wait."""
         ...
 
     async def undo(self, id: str, by: str) -> Revocation:

@@ -79,7 +79,8 @@ class Hold:
 class Revocation:
     """A decision to act on ``target``. ``accounts`` are those it covers (for an organisation: none, the key covers).
 
-    ``decided_unix_s``: event time of the verdict. ``spared``: accounts that it would cover, were they not on the never-act list.
+    ``decided_unix_s``: event time of the verdict. ``acts_from_unix_s``: event time at which what waited for fresh state was let
+    act; ``None`` for what did not. ``spared``: accounts that it would cover, were they not on the never-act list.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Revocation:
     decided_unix_s: int | None = None
     hold: Hold | None = None
     spared: tuple[str, ...] = ()
+    acts_from_unix_s: int | None = None
 
     def state(self, now_unix_s: float) -> State:
         held = self.hold is not None and self.hold.released_unix_s is None

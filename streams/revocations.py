@@ -104,15 +104,24 @@ class BucketRevocations:
 
         return await self._in_force(await self._changed(id, agreed))
 
-    async def release(self, id: str, accounts: Sequence[str]) -> Revocation:
+    async def release(self, id: str, accounts: Sequence[str], at_unix_s: int | None = None) -> Revocation:
         def released(found: Revocation) -> Revocation:
             if found.state(self._now()) != "waiting":
                 return found
             chosen = set(accounts)
             left = tuple(account for account in found.accounts if account in chosen)
-            return replace(found, accounts=left).released(int(self._now()))
+            return replace(found, accounts=left, acts_from_unix_s=at_unix_s).released(int(self._now()))
 
         return await self._in_force(await self._changed(id, released))
+
+    async def leave_to_people(self, id: str, because: str) -> Revocation:
+        def left(found: Revocation) -> Revocation:
+            hold = found.hold
+            if hold is None or not hold.releases_itself or found.state(self._now()) != "waiting":
+                return found
+            return replace(found, hold=replace(hold, because=f"{hold.because}; {because}", releases_itself=False))
+
+        return await self._changed(id, left)
 
     async def undo(self, id: str, by: str) -> Revocation:
         undone = await self._changed(id, lambda found: found.undone(int(self._now()), by))

@@ -119,6 +119,18 @@ async def test_what_is_released_acts_on_the_accounts_that_are_left(world: World)
     assert released.expires_unix_s == NOW + 50 + 3_600
 
 
+async def test_what_is_left_to_people_waits_on_and_says_why(world: World) -> None:
+    await world.hub.revocations.put(a_waiting(releases_itself=True))
+    for _ in range(2):
+        left = await world.hub.revocations.leave_to_people("r-1", "too many at once")
+        assert left.hold is not None
+        assert (left.hold.because, left.hold.releases_itself) == ("blast radius: too many; too many at once", False)
+    await world.hub.revocations.release("r-1", ["acct-1"], NOW + 900)
+    assert (await world.hub.revocations.get("r-1")).acts_from_unix_s == NOW + 900
+    assert await world.hub.revocations.leave_to_people("r-1", "late") == await world.hub.revocations.get("r-1")
+    assert await state(world) == "active"
+
+
 async def test_a_record_that_waits_is_read_back_as_it_was(world: World) -> None:
     await world.hub.revocations.put(a_waiting())
     assert await world.hub.revocations.get("r-1") == a_waiting()

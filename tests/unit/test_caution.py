@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -304,6 +304,31 @@ async def test_who_is_no_longer_a_member_is_not_acted_on_when_the_state_is_fresh
     life.clock.advance(-3 * 3_600 + 900)
     await life.tick(1)
     assert await life.acted_on() == set(waiting.accounts) - {gone}
+
+
+async def test_what_waited_at_many_ticks_is_not_let_act_at_once_beyond_the_limit_but_left_to_people() -> None:
+    life = await a_life()
+    await make_it_lag(life)
+    await life.tick(0)
+    [first] = await life.revocations("waiting")
+    second = replace(first, id="r-zz", verdict="v-zz", accounts=first.accounts[:5])  # of another tick
+    assert first.id < second.id, "in this order they are let act"
+    await life.hub.revocations.put(second)
+    life.clock.advance(-3 * 3_600)
+    life.policy = limited(max_accounts_per_minute=len(first.accounts))
+    for number in (1, 2):
+        life.clock.advance(900)
+        life.begin()
+        await life.aggregator._recall()
+        await life.tick(number)
+    assert await life.acted_on() == set(first.accounts)
+    [waiting] = await life.revocations("waiting")
+    assert (waiting.id, waiting.hold and waiting.hold.releases_itself) == ("r-zz", False)
+    assert "accounts a minute" in (waiting.hold.because if waiting.hold else "")
+    assert sorted(await life.audited()) == ["revocation.released", "revocation.waiting", "revocation.waiting"]
+    for person in ("anna", "ben"):
+        await life.hub.revocations.approve(waiting.id, person)
+    assert {one.id for one in await life.revocations("active")} == {first.id, "r-zz"}
 
 
 async def test_while_it_stays_stale_nothing_is_let_act() -> None:

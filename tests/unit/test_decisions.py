@@ -8,6 +8,7 @@ from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.table import AccountTable
 from stillwatch.decisions import Decider
 from stillwatch.policy import held, revocations_of
+from stillwatch.revocation import Hold
 from stillwatch.settings import PolicyLimits
 from stillwatch.verdict import AccountScore, Campaign, Member, Signal
 
@@ -99,6 +100,26 @@ def test_what_an_earlier_life_did_counts_against_the_limits() -> None:
     undone = Decider(POLICY, "sha")
     undone.remember(revocation.undone(2, "op"))
     assert undone.limited(other, table, {})[0].held is None
+
+
+def test_what_waited_counts_against_the_limits_from_when_it_acts() -> None:
+    policy = POLICY.model_copy(update={"limits": PolicyLimits(max_share_of_active_accounts=0.5)})
+    table, hour = a_table(), 3_600 * 10**9
+    decider = Decider(policy, "sha")
+    (verdict,) = decider.on_campaign(a_campaign(accounts=5), table, T0)
+    assert decider.limited(verdict, table, {})[0].held is None
+    [waiting] = revocations_of(verdict, "enforce", 1, None, Hold("stale: lag", 2, 2, releases_itself=True))
+    ended = T0 + verdict.ttl_s * 10**9
+    assert decider.release(waiting, waiting.accounts, table, T0 + hour) is None
+    released = replace(waiting, acts_from_unix_s=(T0 + hour) // 10**9)
+    other = replace(verdict, members=("a6",), decided_at_unix_nano=ended)
+    new_life = Decider(policy, "sha")
+    new_life.remember(released)
+    for one in (decider, new_life):
+        [admitted] = one.limited(other, table, {})
+        assert admitted.held is not None, "its time began when it was let act"
+        [admitted] = one.limited(replace(other, decided_at_unix_nano=ended + hour), table, {})
+        assert admitted.held is None
 
 
 def test_a_score_is_decided_once() -> None:
