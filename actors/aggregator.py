@@ -53,7 +53,7 @@ from stillwatch.ports import (
     VerdictLog,
     WriteFence,
 )
-from stillwatch.revocation import Hold, Revocation
+from stillwatch.revocation import Hold
 from stillwatch.settings import Policy, Settings
 from stillwatch.snapshots import Header
 from stillwatch.summary import decode_report
@@ -173,8 +173,8 @@ class Aggregator:
                         self._core.recall(campaign)
                     # What was published is not gone through once more: it would be told as it was then.
                     self._gate.resume_after(max((campaign.updated_at_unix_nano for campaign in campaigns), default=0))
-                # What a snapshot remembers is decided again where it was; what waits is known from the store alone.
-                await self._caution.recall(_nothing if restored else self._decider.remember)
+                # What came after a snapshot is decided again; whom a person has freed since is known from the store alone.
+                await self._caution.recall(self._decider.remember_freed if restored else self._decider.remember)
                 for imported in await self._ports.indicators.list():
                     self._core.exchange.shelf.recall(imported)
                 self._shown = Shown.of(self._core.campaigns())
@@ -444,7 +444,3 @@ class Aggregator:
             never_act_ends_soon=tuple(one.id for one in self._caution.protected if one.ends_soon(self._now_s())),
             never_act_ended=self._caution.ended,
         )  # fmt: skip
-
-
-def _nothing(_: Revocation) -> None:
-    """The decider knows it from its snapshot."""

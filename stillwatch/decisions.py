@@ -30,35 +30,53 @@ class Decider:
         # Campaign -> account -> strongest action ever taken. Verdicts on an account alone are kept under "".
         self._acted: dict[str, dict[str, Action]] = {}
         self.never_act = NeverAct()
+        # Of lives after the snapshot that this one began with: verdicts that were carried out, or held, and per campaign whom a
+        # person freed of them.
+        self._known: set[str] = set()
+        self._freed: dict[str, dict[str, Action]] = {}
 
     def remember(self, revocation: Revocation) -> None:
         """What an earlier life has done, or asked people about, is not news."""
         if revocation.dry_run or revocation.verdict is None:
             return
         for account in revocation.accounts:
-            self._strongest(revocation.campaign or "", account, revocation.action)
+            _strongest(self._acted.setdefault(revocation.campaign or "", {}), account, revocation.action)
         by_itself = revocation.hold is None or revocation.hold.releases_itself  # people's decisions have no limit
         if revocation.mode == "enforce" and by_itself and revocation.undone_unix_s is None:
             self.acts(revocation)
+
+    def remember_freed(self, revocation: Revocation) -> None:
+        """What a life after our snapshot has done is decided again, under the same ids. Where it is not quite the same any more
+        it has another id: then whom a person has freed of the first is not acted on by the second."""
+        if revocation.dry_run or revocation.verdict is None:
+            return
+        self._known.add(revocation.verdict)
+        if revocation.undone_unix_s is not None:
+            for account in revocation.accounts:
+                _strongest(self._freed.setdefault(revocation.campaign or "", {}), account, revocation.action)
 
     def acts(self, revocation: Revocation) -> None:
         """An earlier life has let it act: it counts from then on, in event time."""
         since_s = revocation.acts_from_unix_s or revocation.decided_unix_s or revocation.created_unix_s
         self._blast.remember(revocation.accounts, revocation.ttl_s, since_s)
 
-    def _strongest(self, campaign: str, account: str, action: Action) -> None:
-        acted = self._acted.setdefault(campaign, {})
-        if account not in acted or strength(acted[account]) < strength(action):
-            acted[account] = action
-
     def on_campaign(self, campaign: Campaign, table: AccountTable, now_unix_nano: int) -> list[Verdict]:
         """New verdicts about a campaign's members. They stay new until :meth:`taken`."""
         for absorbed in campaign.absorbed:  # what a person has lifted under its name is not put back under this one
-            for account, action in self._acted.pop(absorbed, {}).items():
-                self._strongest(campaign.id, account, action)
+            for acted in (self._acted, self._freed):
+                for account, action in acted.pop(absorbed, {}).items():
+                    _strongest(acted.setdefault(campaign.id, {}), account, action)
         campaign, verification = _known_of(campaign, table)
         acted_on = self._acted.setdefault(campaign.id, {})
         population = Population(len(table), verification, acted_on, self.never_act)
+        verdicts = decide_campaign(campaign, self._policy, population, now_unix_nano, self._config_sha256)
+        freed = self._freed.get(campaign.id, {})
+        if all(one.id in self._known or freed.keys().isdisjoint(one.members) for one in verdicts):
+            return verdicts
+        acted_on = dict(acted_on)
+        for account, action in freed.items():
+            _strongest(acted_on, account, action)
+        population = replace(population, acted_on=acted_on)
         return decide_campaign(campaign, self._policy, population, now_unix_nano, self._config_sha256)
 
     def on_score(self, score: AccountScore, now_unix_nano: int, organisation: str | None = None) -> Verdict | None:
@@ -105,6 +123,11 @@ class Decider:
             and account not in self._policy.never_act
             and self.never_act.covers(account, covered[account].organisation) is None
         )
+
+
+def _strongest(acted: dict[str, Action], account: str, action: Action) -> None:
+    if account not in acted or strength(acted[account]) < strength(action):
+        acted[account] = action
 
 
 def _known_of(campaign: Campaign, table: AccountTable) -> tuple[Campaign, dict[str, str]]:

@@ -127,6 +127,26 @@ async def test_what_was_done_stays_done_when_a_later_life_decides_it_again_from_
     assert not [one for one in await life.hub.audit.newest(100) if "because" in one.details]
 
 
+@pytest.mark.parametrize("gone", [0, 1])
+async def test_whom_a_person_freed_after_the_snapshot_a_later_life_does_not_act_on_again(gone: int) -> None:
+    """Also when what it finds is not quite the same any more (``gone`` accounts have not come back), under another id."""
+    life = await a_life()
+    await life.aggregator._save()
+    await life.tick(0)
+    [undone] = await life.revocations("active")
+    await life.hub.revocations.undo(undone.id, "anna")
+    before = {one.id for one in await life.verdicts()}
+    life.begin()
+    await life.aggregator._recall()
+    left = [one for one in POOL if one.account not in undone.accounts[:gone]]
+    await life.tick(0, (HONEST, left))
+    assert (await life.aggregator.status()).snapshots.restored == 1
+    assert not await life.acted_on() & set(undone.accounts)
+    if not gone:
+        assert {one.id for one in await life.verdicts()} == before
+        assert {one.id for one in await life.revocations()} == {undone.id}
+
+
 async def test_what_waits_for_fresh_state_is_let_act_by_a_life_that_begins_with_a_snapshot() -> None:
     life = await a_life()
     life.clock.advance(3 * 3_600)

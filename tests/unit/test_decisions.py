@@ -140,6 +140,23 @@ def test_what_was_done_under_a_campaign_that_was_merged_is_not_done_again_under_
     assert verdict.members == ("a2",)
 
 
+def test_what_a_person_has_lifted_since_the_snapshot_stays_lifted_and_exact_replays_keep_their_ids() -> None:
+    table = a_table()
+    (verdict,) = Decider(POLICY, "sha").on_campaign(a_campaign(accounts=3), table, T0)
+    [revocation] = revocations_of(verdict, "enforce", 1, None)
+    restored = Decider(POLICY, "sha")
+    restored.remember_freed(revocation.undone(2, "anna"))
+    assert restored.on_campaign(a_campaign(accounts=3), table, T0) == [verdict], "the store knows that it is undone"
+    (other,) = restored.on_campaign(a_campaign(accounts=4), table, T0)
+    assert other.members == ("a3",)
+    (merged,) = restored.on_campaign(replace(a_campaign(accounts=4), id="c-2", absorbed=("c-1",)), table, T0)
+    assert merged.members == ("a3",)
+    not_undone = Decider(POLICY, "sha")
+    not_undone.remember_freed(revocation)
+    (wider,) = not_undone.on_campaign(a_campaign(accounts=4), table, T0)
+    assert wider.members == ("a0", "a1", "a2", "a3")
+
+
 def test_nobody_is_acted_on_who_is_only_remembered() -> None:
     """Who stands behind the account, the table has forgotten."""
     assert Decider(POLICY, "sha").on_campaign(a_campaign(), a_table(accounts=0), T0) == []
