@@ -18,7 +18,7 @@ from stillwatch.correlation.table import AccountTable
 from stillwatch.decisions import Decider
 from stillwatch.errors import NotFound
 from stillwatch.freshness import stale_because
-from stillwatch.never_act import NeverAct, Protection
+from stillwatch.never_act import Protection
 from stillwatch.ports import AuditEntry, AuditLog, Clock, Control, NeverActStore, RevocationStore
 from stillwatch.revocation import Hold, Revocation
 from stillwatch.settings import Policy
@@ -65,7 +65,7 @@ class Caution:
         """Before every decision. Raises ``Unavailable``: without the list nothing is decided."""
         now_s = self._now_s()
         self.protected = tuple(await self._ports.never_act.list())
-        self._decider.never_act = NeverAct(self.protected, now_s)
+        self._decider.protect(self.protected, now_s)
 
     async def look(self) -> None:
         """Now and then: the broker's clock, what waits, and whose protection has ended. Raises ``Unavailable``."""

@@ -216,7 +216,7 @@ async def _covered(ctx: Context, wanted: RevocationIn) -> tuple[list[str], tuple
 
 
 async def _refuse_protected(ctx: Context, account: str, never_act: NeverAct) -> None:
-    if not len(never_act):
+    if not never_act.protects_organisations:
         return
     problems: list[str] = []
     view = await answer("the shards", ctx.ports.shards.account(account), problems)

@@ -6,7 +6,7 @@ account once per strength and a score acts on it once. No clock: times are event
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from stillwatch.blast import Admitted, BlastRadius, Limit
 from stillwatch.correlation.nulls import Slots
 from stillwatch.correlation.table import AccountTable
-from stillwatch.never_act import NeverAct
+from stillwatch.never_act import NOBODY, NeverAct, Protection, of_policy
 from stillwatch.policy import Population, covers, decide_account, decide_campaign
 from stillwatch.revocation import Revocation
 from stillwatch.settings import Policy
@@ -29,11 +29,16 @@ class Decider:
         self._blast = BlastRadius(policy.limits)
         # Campaign -> account -> strongest action ever taken. Verdicts on an account alone are kept under "".
         self._acted: dict[str, dict[str, Action]] = {}
-        self.never_act = NeverAct()
+        self.never_act = NOBODY
+        self.protect((), 0.0)
         # Of lives after the snapshot that this one began with: verdicts that were carried out, or held, and per campaign whom a
         # person freed of them.
         self._known: set[str] = set()
         self._freed: dict[str, dict[str, Action]] = {}
+
+    def protect(self, entries: Iterable[Protection], now_unix_s: float) -> None:
+        """Who may not be acted on: these, and whom the policy names, whatever list there is."""
+        self.never_act = NeverAct((*entries, *of_policy(self._policy.never_act)), now_unix_s)
 
     def remember(self, revocation: Revocation) -> None:
         """What an earlier life has done, or asked people about, is not news."""
@@ -119,9 +124,7 @@ class Decider:
         return tuple(
             account
             for account in revocation.accounts
-            if account in covered
-            and account not in self._policy.never_act
-            and self.never_act.covers(account, covered[account].organisation) is None
+            if account in covered and self.never_act.covers(account, covered[account].organisation) is None
         )
 
 

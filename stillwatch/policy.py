@@ -43,7 +43,9 @@ def decide_campaign(
         if rule.kind != "campaign" or campaign.e_value < (rule.min_e_value or 1.0):
             continue
         covered = [
-            m for m in open_members if covers(rule, m, population) and not _spared(m, policy, population.never_act)
+            m
+            for m in open_members
+            if covers(rule, m, population) and population.never_act.covers(m.account, m.organisation) is None
         ]
         if not covered:
             continue
@@ -76,10 +78,6 @@ def _grounds(campaign: Campaign, rule: PolicyRule, covered: list[Member], popula
         listed_members=len(campaign.members), active_accounts=population.active_accounts, linkage=campaign.linkage,
         tests=campaign.tests,
     )  # fmt: skip
-
-
-def _spared(member: Member, policy: Policy, never_act: NeverAct) -> bool:
-    return member.account in policy.never_act or never_act.covers(member.account, member.organisation) is not None
 
 
 def _rank(verification: str) -> int:
@@ -126,9 +124,7 @@ def decide_account(
     organisation: str | None = None,
 ) -> Verdict | None:
     """The first account rule that applies to a score, if any."""
-    if score.score is None or score.account in policy.never_act:
-        return None
-    if never_act.covers(score.account, organisation) is not None:
+    if score.score is None or never_act.covers(score.account, organisation) is not None:
         return None
     for rule in policy.rules:
         if rule.kind == "account" and rule.min_score is not None and score.score >= rule.min_score:

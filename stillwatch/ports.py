@@ -341,7 +341,8 @@ class RevocationStore(Protocol):
 
 
 class NeverActStore(Protocol):
-    """Who may not be acted on, durable. Entries that have ended are among them until somebody removes them."""
+    """Who may not be acted on, durable. Entries that have ended are among them until somebody removes them; those of the
+    policy file are among them always, and can not be removed here."""
 
     async def put(self, protection: Protection) -> None:
         """In the place of one of the same target. Raises ``Conflict`` when there are too many."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from stillwatch.errors import Conflict, Unavailable
-from stillwatch.never_act import MAX_ENTRIES, Protection
+from stillwatch.never_act import MAX_ENTRIES, Protection, of_policy
 from stillwatch.subjects import NEVER_ACT_IN, never_act_key
 from streams.bucket import Bucket, Entry, Write
 
@@ -20,11 +21,12 @@ _MAX_ROUNDS: Final = 10
 
 
 class BucketNeverAct:
-    def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
+    def __init__(self, bucket: Bucket, policy: Iterable[str] = ()) -> None:
+        """``policy``: accounts that the policy file names."""
+        self._bucket, self._of_policy = bucket, of_policy(policy)
 
     async def put(self, protection: Protection) -> None:
-        others = [one for one in await self.list() if one.id != protection.id]
+        others = [one for one in await self.list() if one.id != protection.id and not one.endless]
         if len(others) >= MAX_ENTRIES:
             raise Conflict("the never-act list", f"it holds {MAX_ENTRIES} entries at most; remove one first")
         await self._write(protection.id, json.dumps(protection.to_map(), ensure_ascii=False).encode())
@@ -33,7 +35,7 @@ class BucketNeverAct:
         await self._write(id, None)
 
     async def list(self) -> list[Protection]:
-        found = [_protection(entry) for entry in await self._bucket.scan(NEVER_ACT_IN)]
+        found = [*self._of_policy, *(_protection(entry) for entry in await self._bucket.scan(NEVER_ACT_IN))]
         return sorted((one for one in found if one is not None), key=lambda one: (one.expires_unix_s, one.id))
 
     async def _write(self, id: str, value: bytes | None) -> None:

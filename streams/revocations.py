@@ -292,11 +292,7 @@ def _pack(revocation: Revocation) -> bytes:
 
 
 def _protected(revocation: Revocation, entry: Protection) -> Conflict:
-    text = (
-        f"{entry.kind} {entry.target} is on the never-act list until unix second {entry.expires_unix_s}, because: "
-        f"{entry.reason}. Ask {entry.owner}, or remove the entry {entry.id} first"
-    )
-    return Conflict(f"revocation {revocation.id}", text)
+    return Conflict(f"revocation {revocation.id}", entry.words)
 
 
 def _contended(what: str) -> Unavailable:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from http_world import KEYS, World, a_campaign
+from http_world import KEYS, NOW_UNIX_S, PARTITIONS, World, a_campaign
+from manual_clock import ManualClock
 
 from serve.keys import SCOPES, mint, parse_key_ring
+from stillwatch.never_act import protection_id
 from stillwatch.revocation import Hold, Revocation, revocation_id
+from stillwatch.settings import Settings
 from stillwatch.verdict import Member
+from streams.hub import memory_hub
+from streams.memory import MemoryNats
 
 ENTRY = {"account": "acct-1", "reason": "a reviewer of ours", "owner": "anna", "ttl_s": 86_400}
 REVOKE = {"account": "acct-1", "action": "suspend", "reason": "case 7", "ttl_s": 600}
@@ -68,6 +73,24 @@ async def test_a_protected_organisation_protects_its_accounts(world: World) -> N
     world.book.put(campaign)
     body = (await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-2"})).json()
     assert (body["accounts"], body["spared"]) == (["acct-8"], ["acct-9"])
+
+
+async def test_whom_the_policy_file_names_people_do_not_act_on_either_and_the_entry_can_not_be_removed() -> None:
+    clock = ManualClock(NOW_UNIX_S)
+    world = World(clock=clock, hub=memory_hub(MemoryNats(Settings(partitions=PARTITIONS), clock), ("acct-1",)))
+    world.book.put(a_campaign("c-1", [(f"acct-{n}", 0.95) for n in range(4)]))
+    answer = await world.http.post("/v1/revocations", json=REVOKE)
+    assert answer.status_code == 409
+    assert "policy file" in answer.json()["detail"]
+    body = (await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-1"})).json()
+    assert (body["accounts"], body["spared"]) == (["acct-0", "acct-2", "acct-3"], ["acct-1"])
+    assert await authz(world) == 200
+    assert (await world.http.get("/v1/never-act")).json()["entries"] == []
+    answer = await world.http.delete(f"/v1/never-act/{protection_id('account', 'acct-1')}")
+    assert answer.status_code == 409
+    made = await protect(world)  # one of its own beside it can come and go
+    assert (await world.http.delete(f"/v1/never-act/{made['id']}")).status_code == 200
+    assert (await world.http.post("/v1/revocations", json=REVOKE)).status_code == 409
 
 
 async def test_an_entry_ends_by_itself_and_says_before_that_it_will(world: World) -> None:

@@ -7,6 +7,7 @@ from launch.settings import load_policy
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.table import AccountTable
 from stillwatch.decisions import Decider
+from stillwatch.never_act import Protection
 from stillwatch.policy import held, revocations_of
 from stillwatch.revocation import Hold
 from stillwatch.settings import PolicyLimits
@@ -120,6 +121,20 @@ def test_what_waited_counts_against_the_limits_from_when_it_acts() -> None:
         assert admitted.held is not None, "its time began when it was let act"
         [admitted] = one.limited(replace(other, decided_at_unix_nano=ended + hour), table, {})
         assert admitted.held is None
+
+
+def test_whom_the_policy_names_nothing_is_decided_about_with_whatever_list_and_nothing_that_waited() -> None:
+    (before,) = Decider(POLICY, "sha").on_campaign(a_campaign(), a_table(), T0)
+    [waiting] = revocations_of(before, "enforce", 1, None)
+    decider = Decider(POLICY.model_copy(update={"never_act": ("a1",)}), "sha")
+    score = AccountScore("a1", 0.9, "severe", "observe", (SIGNAL,), None, T0, 100)
+    for _ in range(2):
+        (verdict,) = decider.on_campaign(a_campaign(), a_table(), T0)
+        assert verdict.members == ("a0",)
+        assert decider.on_score(score, T0) is None
+        assert decider.on_score(replace(score, account="a2"), T0) is not None
+        assert decider.still_hold(waiting, a_campaign(), a_table()) == ("a0",)
+        decider.protect([Protection("account", "a9", "anna", "a reviewer", 0, 100, "anna")], 99)
 
 
 def test_a_score_is_decided_once() -> None:
