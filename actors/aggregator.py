@@ -332,6 +332,11 @@ class Aggregator:
             hold = self._caution.hold(admitted, self._policy.mode)
             await self._until_done(partial(self._announce, admitted.verdict, hold))  # the limit counted it once
 
+    def _organisations(self, accounts: Sequence[str]) -> dict[str, str]:
+        """Of those accounts that have one."""
+        known = [found for account in accounts if (found := self._core.table.figures_of(account)) is not None]
+        return {one.account: one.organisation for one in known if one.organisation is not None}
+
     async def _announce(self, verdict: Verdict, hold: Hold | None) -> None:
         clock = self._ports.clock
         with self._ports.tracer.start_as_current_span(SPAN_REVOKE, kind=SpanKind.PRODUCER) as span:
@@ -347,7 +352,8 @@ class Aggregator:
             said = verdict if hold is None else held(verdict, hold.because)
             await self._ports.verdicts.publish_verdict(said, traceparent)
             now_s = clock.unix_nano() // 1_000_000_000
-            for revocation in revocations_of(verdict, verdict.mode, now_s, traceparent, hold):
+            whose = {} if hold is None else self._organisations(verdict.members)
+            for revocation in revocations_of(verdict, verdict.mode, now_s, traceparent, hold, whose):
                 # An earlier life may have stored it: what stands there counts, whatever would hold it back by now.
                 stored = await self._ports.revocations.put(revocation)
                 self._caution.noted(stored)

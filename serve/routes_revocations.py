@@ -24,11 +24,11 @@ from serve.schemas_in import RevocationIn
 from serve.schemas_out import LISTED_ACCOUNTS, RevocationOut, RevocationsOut
 from serve.schemas_safety import UndoIn, UndoOut
 from stillwatch.errors import Conflict, NotFound, Unavailable
-from stillwatch.never_act import NeverAct
+from stillwatch.never_act import NeverAct, organisations_of
 from stillwatch.ports import AuditEntry
 from stillwatch.revocation import Hold, Revocation, revocation_id
 from stillwatch.revocation import State as RevocationState
-from stillwatch.verdict import strength
+from stillwatch.verdict import Member, strength
 
 router = APIRouter(tags=["revocations"])
 
@@ -80,13 +80,15 @@ async def post_revocation(
         if found is not None:
             response.status_code = 200
             return _answer(ctx, response, found)
-    accounts, spared = await _covered(ctx, wanted)
+    members, spared = await _covered(ctx, wanted)
+    accounts = tuple(member.account for member in members)
     now_unix_s = int(ctx.now_unix_s())
+    hold = _hold(ctx, wanted, len(accounts), key, now_unix_s)
     revocation = Revocation(
-        id=id, target_kind=kind, target=target, accounts=tuple(accounts), action=wanted.action, reason=wanted.reason,
+        id=id, target_kind=kind, target=target, accounts=accounts, action=wanted.action, reason=wanted.reason,
         mode="enforce", dry_run=wanted.dry_run, created_unix_s=now_unix_s, expires_unix_s=now_unix_s + wanted.ttl_s,
         actor=key.actor, campaign=wanted.campaign, traceparent=traceparent(request), spared=spared,
-        hold=_hold(ctx, wanted, len(accounts), key, now_unix_s),
+        hold=hold, organisations=() if hold is None else organisations_of(member.organisation for member in members),
     )  # fmt: skip
     details = {
         "revocation": id, "action": wanted.action, "reason": wanted.reason, "ttl_s": wanted.ttl_s,
@@ -197,22 +199,22 @@ async def post_undo(request: Request, ctx: Ctx, key: WritesRevocations) -> UndoO
     )
 
 
-async def _covered(ctx: Context, wanted: RevocationIn) -> tuple[list[str], tuple[str, ...]]:
-    """The accounts, and those of them that are spared because their organisation is on the never-act list. Accounts on the
+async def _covered(ctx: Context, wanted: RevocationIn) -> tuple[list[Member], tuple[str, ...]]:
+    """The accounts with their organisations, and those of them that are spared because their organisation is on the never-act list. Accounts on the
     list themselves are left out by the store, whoever writes."""
     if wanted.organisation is not None:
         return [], ()
     never_act = NeverAct(await ctx.ports.never_act.list(), ctx.now_unix_s())
     if wanted.account is not None:
         await _refuse_protected(ctx, wanted.account, never_act)
-        return [wanted.account], ()
+        return [Member(wanted.account, 1.0, 0, 0)], ()
     assert wanted.campaign is not None
     members = await members_of(ctx, wanted.campaign, wanted.min_confidence)
-    spared = tuple(m.account for m in members if never_act.covers(None, m.organisation) is not None)
-    left = [member.account for member in members if member.account not in set(spared)]
+    protected = {member.account for member in members if never_act.covers(None, member.organisation) is not None}
+    left = [member for member in members if member.account not in protected]
     if not left:
         raise Conflict(f"campaign {wanted.campaign}", "all members that are sure enough are on the never-act list")
-    return left, spared
+    return left, tuple(member.account for member in members if member.account in protected)
 
 
 async def _refuse_protected(ctx: Context, account: str, never_act: NeverAct) -> None:

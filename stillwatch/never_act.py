@@ -84,6 +84,16 @@ def protection_id(kind: ProtectedKind, target: str) -> str:
     return "n-" + hashlib.blake2b(f"{kind}\x1f{target}".encode(), digest_size=10).hexdigest()
 
 
+def organisations_of(organisations: Iterable[str | None]) -> tuple[str, ...]:
+    """What ``Revocation.organisations`` is for accounts of these.
+
+    >>> organisations_of([None, "acme"]) == ("", protection_id("organisation", "acme")), organisations_of([None, None])
+    (True, ())
+    """
+    ids = tuple(protection_id("organisation", one) if one else "" for one in organisations)
+    return ids if any(ids) else ()
+
+
 def of_policy(accounts: Iterable[str]) -> tuple[Protection, ...]:
     """What the policy file names under ``never_act``, as entries that never end."""
     return tuple(
@@ -97,6 +107,7 @@ class NeverAct:
 
     def __init__(self, entries: Iterable[Protection] = (), now_unix_s: float = 0.0) -> None:
         self._holding = {(one.kind, one.target): one for one in entries if one.holds(now_unix_s)}
+        self._by_id = {one.id: one for one in self._holding.values()}
 
     def __len__(self) -> int:
         return len(self._holding)
@@ -115,6 +126,10 @@ class NeverAct:
         if found is None and organisation:
             found = self._holding.get(("organisation", organisation))
         return found
+
+    def entry(self, id: str) -> Protection | None:
+        """The one with this id, if it holds."""
+        return self._by_id.get(id)
 
 
 NOBODY: Final = NeverAct()

@@ -12,7 +12,7 @@ from typing import Final
 
 import stillwatch
 from stillwatch.grounds import Grounds
-from stillwatch.never_act import NOBODY, NeverAct
+from stillwatch.never_act import NOBODY, NeverAct, organisations_of
 from stillwatch.revocation import MAX_ACCOUNTS, Hold, Revocation, revocation_id
 from stillwatch.settings import Policy, PolicyRule
 from stillwatch.verdict import AccountScore, Action, Campaign, Member, Mode, Verdict, strength
@@ -146,19 +146,28 @@ def held(verdict: Verdict, because: str) -> Verdict:
 
 
 def revocations_of(
-    verdict: Verdict, mode: Mode, now_unix_s: int, traceparent: str | None, hold: Hold | None = None
+    verdict: Verdict,
+    mode: Mode,
+    now_unix_s: int,
+    traceparent: str | None,
+    hold: Hold | None = None,
+    organisations: Mapping[str, str] | None = None,
 ) -> list[Revocation]:
     """What carries a verdict out: one revocation for each ``MAX_ACCOUNTS`` members; none for ``observe``, which acts on
-    nobody. ``hold``: they wait."""
+    nobody. ``hold``: they wait. ``organisations``: of accounts, where known; what waits has to know them."""
     if strength(verdict.action) == 0:
         return []
+    whose = organisations or {}
+    parts = [
+        verdict.members[start : start + MAX_ACCOUNTS] for start in range(0, max(len(verdict.members), 1), MAX_ACCOUNTS)
+    ]
     return [
         Revocation(
             # The first keeps the id that it would have alone.
-            id=revocation_id("verdict", verdict.id, *([str(start)] if start else [])),
+            id=revocation_id("verdict", verdict.id, *([str(number * MAX_ACCOUNTS)] if number else [])),
             target_kind="campaign" if verdict.kind == "campaign" else "account",
             target=verdict.subject,
-            accounts=verdict.members[start : start + MAX_ACCOUNTS],
+            accounts=accounts,
             action=verdict.action,
             reason=verdict.reason,
             mode=mode,
@@ -172,6 +181,7 @@ def revocations_of(
             traceparent=traceparent,
             decided_unix_s=verdict.decided_at_unix_nano // 1_000_000_000,
             hold=hold,
+            organisations=() if hold is None else organisations_of(whose.get(account) for account in accounts),
         )
-        for start in range(0, max(len(verdict.members), 1), MAX_ACCOUNTS)
+        for number, accounts in enumerate(parts)
     ]

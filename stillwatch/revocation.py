@@ -81,6 +81,8 @@ class Revocation:
 
     ``decided_unix_s``: event time of the verdict. ``acts_from_unix_s``: event time at which what waited for fresh state was let
     act; ``None`` for what did not. ``spared``: accounts that it would cover, were they not on the never-act list.
+    ``organisations``: of each account of what waits, in their order, the id that an entry for its organisation would have ("" for
+    none); empty where nobody has one. Once it acts they are forgotten.
     """
 
     id: str
@@ -104,6 +106,7 @@ class Revocation:
     hold: Hold | None = None
     spared: tuple[str, ...] = ()
     acts_from_unix_s: int | None = None
+    organisations: tuple[str, ...] = ()
 
     def state(self, now_unix_s: float) -> State:
         held = self.hold is not None and self.hold.released_unix_s is None
@@ -155,8 +158,18 @@ class Revocation:
         spared = tuple(account for account in self.accounts if account in accounts)
         if not spared:
             return self
-        left = tuple(account for account in self.accounts if account not in accounts)
-        return replace(self, accounts=left, spared=(*self.spared, *spared))
+        left = self.only([account for account in self.accounts if account not in accounts])
+        return replace(left, spared=(*self.spared, *spared))
+
+    def only(self, accounts: Collection[str]) -> Revocation:
+        """On those of its accounts that are among these."""
+        chosen = frozenset(accounts)
+        left = [place for place, account in enumerate(self.accounts) if account in chosen]
+        return replace(
+            self,
+            accounts=tuple(self.accounts[place] for place in left),
+            organisations=tuple(self.organisations[place] for place in left) if self.organisations else (),
+        )
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -168,6 +181,7 @@ class Revocation:
         known = {name: value for name, value in raw.items() if name in _FIELDS}
         return cls(**{
             **known, "accounts": tuple(raw["accounts"]), "spared": tuple(raw.get("spared", ())),
+            "organisations": tuple(raw.get("organisations", ())),
             "hold": None if hold is None else Hold.from_map(hold),
         })  # fmt: skip
 

@@ -65,11 +65,16 @@ class BucketRevocations:
             found = never_act.covers(None, revocation.target)
             if found is not None:
                 raise _protected(revocation, found)
-        covered = {account: one for account in revocation.accounts if (one := never_act.covers(account)) is not None}
+        whose = revocation.organisations or ("",) * len(revocation.accounts)
+        covered = {
+            account: one
+            for account, organisation in zip(revocation.accounts, whose, strict=True)
+            if (one := never_act.covers(account) or never_act.entry(organisation)) is not None
+        }
         left = revocation.sparing(covered.keys())
         if covered and not left.accounts and revocation.verdict is None:
             raise _protected(revocation, next(iter(covered.values())))
-        return left
+        return left if left.state(self._now()) == "waiting" else replace(left, organisations=())
 
     async def get(self, id: str) -> Revocation:
         return (await self._entry(id))[1]
@@ -108,9 +113,7 @@ class BucketRevocations:
         def released(found: Revocation) -> Revocation:
             if found.state(self._now()) != "waiting":
                 return found
-            chosen = set(accounts)
-            left = tuple(account for account in found.accounts if account in chosen)
-            return replace(found, accounts=left, acts_from_unix_s=at_unix_s).released(int(self._now()))
+            return replace(found.only(accounts), acts_from_unix_s=at_unix_s).released(int(self._now()))
 
         return await self._in_force(await self._changed(id, released))
 

@@ -10,7 +10,7 @@ from stream_values import NOW, a_revocation
 from stream_worlds import World
 
 from stillwatch.errors import Conflict
-from stillwatch.never_act import Protection
+from stillwatch.never_act import Protection, organisations_of
 from stillwatch.revocation import Enforcement, Hold, Revocation
 from streams.revocations import BucketRevocations
 
@@ -196,6 +196,18 @@ async def test_who_was_protected_while_it_waited_is_spared_when_it_acts(world: W
     assert (await world.hub.revocations.approve("r-1", "anna")).spared == ("b",)
     assert (await world.hub.revocations.release("r-2", ["a", "b"])).spared == ("b",)
     assert await held(world, "account.b") is None
+
+
+async def test_whose_organisation_was_protected_while_it_waited_is_spared_when_it_acts(world: World) -> None:
+    whose = organisations_of(["acme", None, "other", "acme"])
+    for id, changes in (("r-1", {"people": 1}), ("r-2", {"releases_itself": True})):
+        await world.hub.revocations.put(a_waiting(id, "a", "b", "c", "d", organisations=whose, **changes))  # type: ignore[arg-type]
+    await world.hub.never_act.put(an_entry("acme", kind="organisation"))
+    approved = await world.hub.revocations.approve("r-1", "anna")
+    assert (approved.accounts, approved.spared, approved.organisations) == (("b", "c"), ("a", "d"), ())
+    released = await world.hub.revocations.release("r-2", ["b", "d"])
+    assert (released.accounts, released.spared, released.organisations) == (("b",), ("d",), ())
+    assert [await held(world, f"account.{account}") is None for account in "abcd"] == [True, False, False, True]
 
 
 async def test_an_observation_of_a_protected_account_is_allowed(world: World) -> None:

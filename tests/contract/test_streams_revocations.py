@@ -9,7 +9,8 @@ from stream_values import NOW, a_revocation
 from stream_worlds import World
 
 from stillwatch.errors import Conflict, NotFound
-from stillwatch.revocation import Enforcement
+from stillwatch.never_act import organisations_of
+from stillwatch.revocation import Enforcement, Hold
 from streams.bucket import Write
 from streams.revocations import BucketRevocations
 
@@ -171,6 +172,14 @@ async def test_a_campaign_of_10000_accounts_fits_into_one_record(world: World) -
     await store(world).put(revocation)
     assert await store(world).get("r-1") == revocation
     assert await store(world).list() == [revocation]
+
+
+async def test_10000_accounts_of_10000_organisations_that_wait_fit_into_one_record(world: World) -> None:
+    accounts = [f"{number:064}" for number in range(10_000)]
+    hold = Hold("too many", 2, NOW + 60)
+    revocation = a_revocation("r-1", *accounts, hold=hold, organisations=organisations_of(accounts))
+    await store(world).put(revocation)
+    assert await store(world).get("r-1") == revocation
 
 
 async def test_a_revocation_too_large_for_one_record_says_so(world: World) -> None:

@@ -373,6 +373,18 @@ async def test_protected_accounts_are_in_no_verdict() -> None:
     assert (await life.aggregator.status()).never_act == 5
 
 
+async def test_an_organisation_protected_while_the_policys_proposal_waits_is_spared_when_people_agree() -> None:
+    life = await a_life(limited(max_accounts_per_minute=10))
+    whose = {one.account: f"org-{number % 30}" for number, one in enumerate(POOL)}
+    await life.tick(0, (HONEST, [replace(one, organisation=whose[one.account]) for one in POOL]))
+    [waiting] = await life.revocations("waiting")
+    of_one = {account for account in waiting.accounts if whose[account] == "org-7"}
+    await life.hub.never_act.put(Protection("organisation", "org-7", "anna", "a contract", 0, 2**32, "api-key:ops"))
+    for person in ("anna", "ben"):
+        await life.hub.revocations.approve(waiting.id, person)
+    assert await life.acted_on() == set(waiting.accounts) - of_one != set(waiting.accounts)
+
+
 async def test_the_end_of_a_protection_is_said_before_and_after_once(caplog: pytest.LogCaptureFixture) -> None:
     life = await a_life()
     now_s = int(life.clock.unix_s)
