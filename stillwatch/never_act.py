@@ -116,6 +116,11 @@ class NeverAct:
     def protects_organisations(self) -> bool:
         return any(kind == "organisation" for kind, _ in self._holding)
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Those that have an entry of their own, by name."""
+        return tuple(sorted(target for kind, target in self._holding if kind == "account"))
+
     def covers(self, account: str | None, organisation: str | None = None) -> Protection | None:
         """
         >>> entry = Protection("organisation", "acme", "anna", "contract talks", 0, 100, "anna")

@@ -80,8 +80,8 @@ class Revocation:
     """A decision to act on ``target``. ``accounts`` are those it covers (for an organisation: none, the key covers).
 
     ``decided_unix_s``: event time of the verdict. ``acts_from_unix_s``: event time at which what waited for fresh state was let
-    act; ``None`` for what did not. ``spared``: accounts that it would cover, were they not on the never-act list.
-    ``organisations``: of each account of what waits, in their order, the id that an entry for its organisation would have ("" for
+    act; ``None`` for what did not. ``spared``: accounts that it would cover, were they not on the never-act
+    list; of an organisation, whose accounts nobody has counted, all accounts that are on it. ``organisations``: of each account of what waits, in their order, the id that an entry for its organisation would have ("" for
     none); empty where nobody has one. Once it acts they are forgotten.
     """
 
@@ -133,7 +133,8 @@ class Revocation:
         return [account_key(account) for account in self.accounts]
 
     def enforcement(self) -> Enforcement:
-        return Enforcement(self.id, self.action, self.reason, self.expires_unix_s, self.traceparent)
+        spared = frozenset(self.spared) if self.target_kind == "organisation" else frozenset[str]()
+        return Enforcement(self.id, self.action, self.reason, self.expires_unix_s, self.traceparent, spared)
 
     def undone(self, now_unix_s: int, by: str) -> Revocation:
         return self if self.undone_unix_s is not None else replace(self, undone_unix_s=now_unix_s, undone_by=by)
@@ -191,16 +192,25 @@ _FIELDS: Final = frozenset(field.name for field in fields(Revocation))
 
 @dataclass(frozen=True, slots=True)
 class Enforcement:
-    """What a gateway needs to know about one key, and no more: the value under ``account.<token>`` or ``org.<id>``."""
+    """What a gateway needs to know about one key, and no more: the value under ``account.<token>`` or ``org.<id>``.
+
+    ``spared``: accounts that an organisation's does not hold for.
+    """
 
     revocation: str
     action: Action
     reason: str
     expires_unix_s: int
     traceparent: str | None = None
+    spared: frozenset[str] = frozenset()
 
     def encode(self) -> bytes:
-        return bytes(msgpack.packb(asdict(self), use_bin_type=True))
+        value = asdict(self)
+        if self.spared:
+            value["spared"] = sorted(self.spared)
+        else:
+            del value["spared"]
+        return bytes(msgpack.packb(value, use_bin_type=True))
 
     @classmethod
     def decode(cls, raw: bytes) -> Enforcement | None:
@@ -209,16 +219,22 @@ class Enforcement:
             value = msgpack.unpackb(raw, raw=False)
             found = cls(
                 str(value["revocation"]), value["action"], str(value["reason"]), int(value["expires_unix_s"]),
-                value.get("traceparent"),
+                value.get("traceparent"), frozenset(map(str, value.get("spared", ()))),
             )  # fmt: skip
         except Exception:
             return None
         return found if found.action in ACTIONS else None
 
 
-def stronger(first: Enforcement | None, second: Enforcement | None, now_unix_s: float) -> Enforcement | None:
-    """Of an account's and its organisation's enforcement, the one that holds now; expired ones hold nothing."""
-    holding = [item for item in (first, second) if item is not None and now_unix_s < item.expires_unix_s]
+def stronger(
+    first: Enforcement | None, second: Enforcement | None, now_unix_s: float, account: str | None = None
+) -> Enforcement | None:
+    """Of an account's and its organisation's enforcement, the one that holds now for the account; expired ones hold nothing."""
+    holding = [
+        item
+        for item in (first, second)
+        if item is not None and now_unix_s < item.expires_unix_s and account not in item.spared
+    ]
     return max(holding, key=lambda item: strength(item.action), default=None)
 
 

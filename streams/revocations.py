@@ -65,6 +65,8 @@ class BucketRevocations:
             found = never_act.covers(None, revocation.target)
             if found is not None:
                 raise _protected(revocation, found)
+            # Gateways leave them out: whose an account is, they alone know.
+            return replace(revocation, spared=never_act.accounts)
         whose = revocation.organisations or ("",) * len(revocation.accounts)
         covered = {
             account: one

@@ -93,6 +93,20 @@ async def test_whom_the_policy_file_names_people_do_not_act_on_either_and_the_en
     assert (await world.http.post("/v1/revocations", json=REVOKE)).status_code == 409
 
 
+async def test_a_protected_account_passes_when_its_organisation_is_acted_on(world: World) -> None:
+    await protect(world)
+    made = await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "organisation": "acme"})
+    other = world.client(KEYS.by_scope["approvals:write"])
+    acting = (await other.post(f"/v1/approvals/{made.json()['id']}", json={})).json()
+    assert (acting["state"], acting["spared"]) == ("active", ["acct-1"])
+
+    async def of_acme(account: str) -> int:
+        headers = {"x-stillwatch-account": account, "x-stillwatch-org": "acme"}
+        return (await world.client().get("/authz/v1/chat", headers=headers)).status_code
+
+    assert [await of_acme(account) for account in ("acct-1", "acct-2")] == [200, 403]
+
+
 async def test_an_entry_ends_by_itself_and_says_before_that_it_will(world: World) -> None:
     await protect(world, ttl_s=10 * 86_400)
 

@@ -11,7 +11,7 @@ from stream_worlds import World
 
 from stillwatch.errors import Conflict
 from stillwatch.never_act import Protection, organisations_of
-from stillwatch.revocation import Enforcement, Hold, Revocation
+from stillwatch.revocation import Enforcement, Hold, Revocation, stronger
 from streams.revocations import BucketRevocations
 
 DAY_S = 86_400
@@ -180,6 +180,27 @@ async def test_of_many_accounts_the_protected_ones_are_spared_and_named(world: W
     assert (stored.accounts, stored.spared) == (("a", "c"), ("b",))
     assert await held(world, "account.b") is None
     assert await held(world, "account.c") is not None
+
+
+async def test_an_organisations_revocation_names_the_accounts_that_were_protected_when_it_began_to_act(
+    world: World,
+) -> None:
+    await world.hub.never_act.put(an_entry("a"))
+    whole = {"target_kind": "organisation", "target": "acme", "accounts": ()}
+    await world.hub.revocations.put(a_revocation("r-1", **whole))
+    found = await held(world, "org.acme")
+    assert found is not None
+    assert found.spared == frozenset("a")
+    await world.hub.revocations.undo("r-1", "op")
+    await world.hub.revocations.put(a_waiting("r-2", people=1, **whole))
+    await world.hub.never_act.put(an_entry("b"))
+    acting = await world.hub.revocations.approve("r-2", "anna")
+    assert acting.spared == ("a", "b")
+    assert await held(world, "org.acme") == acting.enforcement()
+    of_organisation = acting.enforcement()
+    assert [stronger(None, of_organisation, NOW, account) for account in ("a", "b", "c", None)] == [
+        None, None, of_organisation, of_organisation,
+    ]  # fmt: skip
 
 
 async def test_after_its_end_an_entry_protects_nobody(world: World) -> None:
