@@ -50,9 +50,8 @@ class BucketRevocations:
             # For a stored one too: its first writer may have died before every key was written.
             # No keys are read first: nearly always there is nothing under them, and each read is a round trip.
             await self._enforce(dict.fromkeys(stored.keys(), stored.enforcement()), present=())
+            await self._look_again({stored.id})
             stored = await self.get(stored.id)
-            if stored.undone_unix_s is not None:  # lifted while we were enforcing it
-                await self._lift(stored)
         return stored
 
     async def _allowed(self, revocation: Revocation) -> Revocation:
@@ -130,7 +129,7 @@ class BucketRevocations:
 
     async def undo(self, id: str, by: str) -> Revocation:
         undone = await self._changed(id, lambda found: found.undone(int(self._now()), by))
-        await self._lift(undone)
+        await self._look_again({undone.id})
         return undone
 
     async def _changed(self, id: str, change: Callable[[Revocation], Revocation]) -> Revocation:
@@ -184,8 +183,11 @@ class BucketRevocations:
             record = records.get(held.revocation)
             if now >= held.expires_unix_s or (record is not None and record.state(now) != "active"):
                 overdue.append(Write(entry.key, _encoded(wanted.get(entry.key)), entry.revision))
-        changed = sum(revision is not None for revision in await self._bucket.write(overdue))
-        return changed + await self._enforce(wanted, present)
+        revisions = await self._bucket.write(overdue)
+        written = [write.key for write, revision in zip(overdue, revisions, strict=True) if revision is not None]
+        written += await self._enforce(wanted, present)
+        await self._look_again({wanted[key].revocation for key in written if key in wanted})
+        return len(written)
 
     async def _created(self, revocation: Revocation) -> Revocation:
         """What stands under its id: the given one if it is new, else the one that was there."""
@@ -214,10 +216,10 @@ class BucketRevocations:
                 return revocation
         raise Fenced("revocations", self._fence.epoch)
 
-    async def _enforce(self, wanted: dict[str, Enforcement], present: Iterable[Entry]) -> int:
-        """Writes each where nothing stronger is in force; returns how many keys it changed. ``present`` is what is
+    async def _enforce(self, wanted: dict[str, Enforcement], present: Iterable[Entry]) -> set[str]:
+        """Writes each where nothing stronger is in force; returns the keys that it changed. ``present`` is what is
         believed to be there; what turns out to be wrong is read again."""
-        changed = 0
+        changed = set[str]()
         entries = list({**{key: Entry(key, None, 0) for key in wanted}, **{e.key: e for e in present}}.values())
         entries = [entry for entry in entries if entry.key in wanted]
         for _ in range(_MAX_ROUNDS):
@@ -229,7 +231,7 @@ class BucketRevocations:
             if not writes:
                 return changed
             revisions = await self._bucket.write(writes)
-            changed += sum(revision is not None for revision in revisions)
+            changed |= {write.key for write, revision in zip(writes, revisions, strict=True) if revision is not None}
             refused = [write.key for write, revision in zip(writes, revisions, strict=True) if revision is None]
             entries = await self._bucket.get_many(refused)
         raise _contended("a revocation's accounts")
@@ -241,11 +243,23 @@ class BucketRevocations:
             return True
         return held != wanted and _rank(held) <= _rank(wanted)
 
-    async def _lift(self, revocation: Revocation) -> None:
-        """Takes it off every key that it holds; another active revocation that covers the key takes its place."""
+    async def _look_again(self, written: set[str]) -> None:
+        """Behind every write of keys: what was undone between reading its record and writing its keys is taken off them again.
+        Whoever undoes writes the record first and looks at the keys then, so one of the two sees the other."""
+        for _ in range(_MAX_ROUNDS):
+            records = [unpack(entry) for entry in await self._bucket.get_many(map(_record_key, sorted(written)))]
+            gone = [record for record in records if record is not None and record.state(self._now()) != "active"]
+            if not gone:
+                return
+            written = set[str]().union(*[await self._lift(record) for record in gone])
+        raise _contended("what was lifted")
+
+    async def _lift(self, revocation: Revocation) -> set[str]:
+        """Takes it off every key that it holds; another active revocation that covers the key takes its place. The ids of
+        those that did."""
         others = [record for record in (await self._index.records()).values() if record.id != revocation.id]
         successors = self._strongest(others)
-        keys = revocation.keys()
+        keys, successor = revocation.keys(), set[str]()
         for _ in range(_MAX_ROUNDS):
             writes = []
             for entry in await self._bucket.get_many(keys):
@@ -253,8 +267,9 @@ class BucketRevocations:
                 if held is not None and held.revocation == revocation.id:
                     writes.append(Write(entry.key, _encoded(successors.get(entry.key)), entry.revision))
             if not writes:
-                return
+                return successor
             revisions = await self._bucket.write(writes)
+            successor |= {successors[write.key].revocation for write in writes if write.key in successors}
             keys = [write.key for write, revision in zip(writes, revisions, strict=True) if revision is None]
         raise _contended(f"revocation {revocation.id}")
 
