@@ -84,7 +84,7 @@ class Caution:
         log.warning(text, entry.kind, entry.target, entry.owner)
         details = {"entry": entry.id, "owner": entry.owner, "reason": entry.reason}
         await self._record("policy:never-act", "never_act.ended", f"{entry.kind}:{entry.target}", details)
-        await self._ports.never_act.remove(entry.id)
+        await self._ports.never_act.remove(entry.id, entry)  # not one that somebody has put in its place meanwhile
         self.ended += 1
 
     def judge(self, tick_unix_nano: int, partitions_behind: int, *, incomplete: bool) -> None:

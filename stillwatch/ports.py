@@ -348,12 +348,13 @@ class NeverActStore(Protocol):
         """In the place of one of the same target. Raises ``Conflict`` when there are too many."""
         ...
 
-    async def remove(self, id: str) -> None:
-        """Harmless to repeat."""
+    async def remove(self, id: str, only: Protection | None = None) -> None:
+        """``only``: if that one is what stands there. Harmless to repeat."""
         ...
 
     async def list(self) -> list[Protection]:
-        """Those that end first, first. What can not be read is left out."""
+        """Those that end first, first. One that can not be read protects somebody whom nobody knows: it raises
+        ``Unavailable``, which names it."""
         ...
 
 

@@ -9,9 +9,11 @@ import pytest
 from stream_values import NOW, a_revocation
 from stream_worlds import World
 
-from stillwatch.errors import Conflict
+from stillwatch.errors import Conflict, Unavailable
 from stillwatch.never_act import Protection, organisations_of
 from stillwatch.revocation import Enforcement, Hold, Revocation, stronger
+from streams.bucket import Write
+from streams.never_act import BucketNeverAct
 from streams.revocations import BucketRevocations
 
 DAY_S = 86_400
@@ -150,6 +152,29 @@ async def test_an_entry_is_read_back_replaced_and_removed(world: World) -> None:
     for _ in range(2):
         await world.hub.never_act.remove(longer.id)
     assert [one.target for one in await world.hub.never_act.list()] == ["acme & co"]
+
+
+async def test_only_what_was_read_is_removed_where_that_is_asked_for(world: World) -> None:
+    await world.hub.never_act.put(an_entry())
+    await world.hub.never_act.remove(an_entry().id, an_entry(ttl_s=5))
+    assert await world.hub.never_act.list() == [an_entry()]
+    await world.hub.never_act.remove(an_entry().id, an_entry())
+    assert await world.hub.never_act.list() == []
+
+
+async def test_while_an_entry_can_not_be_read_nobody_is_acted_on_and_adding_it_again_mends_it(world: World) -> None:
+    store = world.hub.never_act
+    assert isinstance(store, BucketNeverAct)
+    await store.put(an_entry("b"))
+    await store._bucket.write([Write(f"never_act.{an_entry().id}", b"{half of it", 0)])
+    for attempt in (store.list, lambda: world.hub.revocations.put(a_revocation("r-1", "c"))):
+        with pytest.raises(Unavailable, match=rf"{an_entry().id}.* never-act add"):
+            await attempt()
+    assert await held(world, "account.c") is None
+    await store.put(an_entry())
+    assert {one.target for one in await store.list()} == {"acct-1", "b"}
+    await world.hub.revocations.put(a_revocation("r-1", "c"))
+    assert await held(world, "account.c") is not None
 
 
 async def test_the_list_is_bounded_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from actors.aggregator import Aggregator, AggregatorPorts
 from actors.snapshots import Snapshots
 from launch.settings import load_policy
 from stillwatch.never_act import Protection
-from stillwatch.ports import Mark, Part
+from stillwatch.ports import AuditEntry, Mark, Part
 from stillwatch.revocation import Revocation
 from stillwatch.settings import Policy, PolicyLimits, Settings
 from stillwatch.summary import AccountSummary, Report, encode_report
@@ -400,6 +400,24 @@ async def test_the_end_of_a_protection_is_said_before_and_after_once(caplog: pyt
     assert await life.hub.never_act.list() == []
     status = await life.aggregator.status()
     assert (status.never_act_ended, status.never_act_ends_soon, status.never_act) == (1, (), 0)
+
+
+async def test_a_protection_that_is_renewed_while_its_end_is_said_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = await a_life()
+    now_s = int(life.clock.unix_s)
+    entry = Protection("account", "acct-1", "anna", "a reviewer", now_s - 3_600, now_s, "api-key:ops")
+    renewed = replace(entry, created_unix_s=now_s, expires_unix_s=now_s + 3_600)
+    await life.hub.never_act.put(entry)
+    append = life.hub.audit.append
+
+    async def while_its_owner_renews_it(said: AuditEntry) -> None:
+        await append(said)
+        await life.hub.never_act.put(renewed)
+
+    monkeypatch.setattr(life.hub.audit, "append", while_its_owner_renews_it)
+    await life.aggregator._reconcile()
+    assert await life.audited() == ["never_act.ended"]
+    assert await life.hub.never_act.list() == [renewed]
 
 
 async def test_without_the_never_act_list_nothing_is_decided_until_it_can_be_read(
