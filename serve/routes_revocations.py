@@ -164,20 +164,20 @@ async def delete_revocation(ctx: Ctx, key: WritesRevocations, revocation: Revoca
     openapi_extra=body(UndoIn, {"campaign": {"campaign": "c-1a2b", "reason": "a team of a customer"}}),
 )
 async def post_undo(request: Request, ctx: Ctx, key: WritesRevocations) -> UndoOut:
-    """What is in force is lifted, what waits is rejected; repeating it is harmless. The policy does not put back what was
-    lifted of a campaign. When it fails half way, send it again: it goes on where it was."""
+    """What is in force is lifted, what waits is rejected; repeating it is harmless. Of a campaign also what was done under the
+    names of those that were merged into it, as far as the aggregator says which: else `incomplete` says that it did not. The
+    policy does not put back what was lifted of a campaign. When it fails half way, send it again: it goes on where it was."""
     wanted = await read_model(request, UndoIn, ctx.settings.max_body_bytes)
     target = f"verdict {wanted.verdict}" if wanted.verdict is not None else f"campaign {wanted.campaign}"
-    undone, before, any_found = list[Revocation](), None, False
-    while True:
-        page = await ctx.ports.revocations.list(1_000, before=before, verdict=wanted.verdict, campaign=wanted.campaign)
-        any_found = any_found or bool(page)
-        for found in page:
-            if found.undone_unix_s is None and found.state(ctx.now_unix_s()) in ("active", "shadow", "waiting"):
-                undone.append(await ctx.ports.revocations.undo(found.id, key.actor))
-        if len(page) < 1_000:
-            break
-        before = page[-1].created_unix_s, page[-1].id
+    incomplete: list[str] = []
+    undone, any_found = await _undo_all(ctx, key, verdict=wanted.verdict, campaign=wanted.campaign)
+    if wanted.campaign is not None:  # first what is known here: nobody waits for the aggregator to be freed
+        names = await _absorbed(ctx, wanted.campaign, incomplete)
+        if names is None and not any_found:
+            raise Unavailable("the aggregator", f"nothing was done under the name of {target} itself; {incomplete[0]}")
+        for absorbed in names or ():
+            more, found = await _undo_all(ctx, key, campaign=absorbed)
+            undone, any_found = undone + more, any_found or found
     if not any_found:
         raise NotFound("revocation of", target)
     accounts = {account for one in undone for account in one.accounts}
@@ -195,8 +195,39 @@ async def post_undo(request: Request, ctx: Ctx, key: WritesRevocations) -> UndoO
             ) from None
     now_unix_s = ctx.now_unix_s()
     return UndoOut(
-        undone=[RevocationOut.of(one, now_unix_s, LISTED_ACCOUNTS) for one in undone], account_count=len(accounts)
+        undone=[RevocationOut.of(one, now_unix_s, LISTED_ACCOUNTS) for one in undone],
+        account_count=len(accounts),
+        incomplete=incomplete,
     )
+
+
+async def _undo_all(
+    ctx: Context, key: Caller, verdict: str | None = None, campaign: str | None = None
+) -> tuple[list[Revocation], bool]:
+    """Those that it undid, and whether there are any at all."""
+    undone, before, any_found = list[Revocation](), None, False
+    while True:
+        page = await ctx.ports.revocations.list(1_000, before=before, verdict=verdict, campaign=campaign)
+        any_found = any_found or bool(page)
+        for found in page:
+            if found.undone_unix_s is None and found.state(ctx.now_unix_s()) in ("active", "shadow", "waiting"):
+                undone.append(await ctx.ports.revocations.undo(found.id, key.actor))
+        if len(page) < 1_000:
+            return undone, any_found
+        before = page[-1].created_unix_s, page[-1].id
+
+
+async def _absorbed(ctx: Context, campaign: str, incomplete: list[str]) -> tuple[str, ...] | None:
+    """The campaigns that were merged into it; ``None``: the aggregator did not answer."""
+
+    async def ask() -> tuple[str, ...]:
+        try:
+            return (await ctx.ports.campaigns.campaign(campaign)).absorbed
+        except NotFound:  # maybe it reads back what it knew
+            incomplete.append(f"the aggregator does not know {campaign}, nor whether others were merged into it")
+            return ()
+
+    return await answer("the aggregator, which knows what was merged into it", ask(), incomplete)
 
 
 async def _covered(ctx: Context, wanted: RevocationIn) -> tuple[list[Member], tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -220,6 +221,26 @@ async def test_a_campaign_is_undone_with_all_its_verdicts_and_what_waits_is_reje
     assert (entry.action, entry.details["verdicts"]) == ("campaign.undo", ["v-1a", "v-2b"])
 
 
+async def test_undoing_a_campaign_undoes_what_was_done_under_the_names_of_those_that_became_a_part_of_it(
+    world: World,
+) -> None:
+    world.book.put(replace(a_campaign("c-1"), absorbed=("c-2", "c-3")))
+    for verdict, account, campaign in (("v-1a", "a", "c-1"), ("v-2b", "b", "c-2"), ("v-3c", "c", "c-4")):
+        await world.revocations.put(of_a_verdict(world, verdict, account, campaign=campaign))
+    world.campaigns.down = True
+    body = (await world.http.post("/v1/undo", json={"campaign": "c-1"})).json()
+    assert body["account_count"] == 1, "nobody waits for the aggregator to be freed"
+    [gap] = body["incomplete"]
+    assert "merged" in gap
+    assert [await authz(world, account) for account in "abc"] == [200, 403, 403]
+    world.campaigns.down = False
+    body = (await world.http.post("/v1/undo", json={"campaign": "c-1"})).json()
+    assert (body["account_count"], body["incomplete"]) == (1, [])
+    assert [await authz(world, account) for account in "abc"] == [200, 200, 403]
+    [entry, _] = await world.hub.audit.newest(5)
+    assert (entry.action, entry.target, entry.details["verdicts"]) == ("campaign.undo", "campaign c-1", ["v-2b"])
+
+
 async def test_what_a_person_did_to_a_campaign_is_undone_with_it(world: World) -> None:
     await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-1"})
     assert await authz(world) == 403
@@ -240,6 +261,8 @@ async def test_a_verdict_that_acted_on_nobody_is_not_found(world: World) -> None
     assert (await world.http.post("/v1/undo", json={"verdict": "v-00"})).status_code == 404
     assert (await world.http.post("/v1/undo", json={"campaign": "c-9"})).status_code == 404
     assert (await world.http.post("/v1/undo", json={})).status_code == 422
+    world.campaigns.down = True  # maybe something was done to one that became a part of it
+    assert (await world.http.post("/v1/undo", json={"campaign": "c-9"})).status_code == 503
 
 
 async def test_undo_needs_the_scope_of_revocations(world: World) -> None:
