@@ -52,6 +52,19 @@ async def test_who_is_protected_can_not_be_acted_on_and_the_answer_says_whom_to_
     assert await authz(world) == 403
 
 
+async def test_while_the_shards_are_away_an_account_of_a_protected_organisation_can_be_acted_on_by_hand(
+    world: World,
+) -> None:
+    await protect(world, account=None, organisation="acme")
+    await protect(world, account="acct-8")
+    await world.http.post("/v1/events", json=world.event("r-1", "acct-9", stillwatch__org__id="acme"))
+    assert (await world.http.post("/v1/revocations", json={**REVOKE, "account": "acct-9"})).status_code == 409
+    world.shards.down = True
+    assert (await world.http.post("/v1/revocations", json={**REVOKE, "account": "acct-9"})).status_code == 201
+    assert (await world.http.post("/v1/revocations", json={**REVOKE, "account": "acct-8"})).status_code == 409
+    assert [await authz(world, account) for account in ("acct-9", "acct-8")] == [403, 200]
+
+
 async def test_of_a_campaign_the_protected_members_are_spared_and_named(world: World) -> None:
     await protect(world)
     answer = await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-1"})
