@@ -53,7 +53,7 @@ from stillwatch.ports import (
     VerdictLog,
     WriteFence,
 )
-from stillwatch.revocation import Hold, Revocation
+from stillwatch.revocation import Hold
 from stillwatch.settings import Policy, Settings
 from stillwatch.snapshots import Header
 from stillwatch.summary import decode_report
@@ -173,8 +173,8 @@ class Aggregator:
                         self._core.recall(campaign)
                     # What was published is not gone through once more: it would be told as it was then.
                     self._gate.resume_after(max((campaign.updated_at_unix_nano for campaign in campaigns), default=0))
-                # What a snapshot remembers is decided again where it was; what waits is known from the store alone.
-                await self._caution.recall(_nothing if restored else self._decider.remember)
+                # What came after a snapshot is decided again; whom a person has freed since is known from the store alone.
+                await self._caution.recall(self._decider.remember_freed if restored else self._decider.remember)
                 for imported in await self._ports.indicators.list():
                     self._core.exchange.shelf.recall(imported)
                 self._shown = Shown.of(self._core.campaigns())
@@ -284,7 +284,8 @@ class Aggregator:
                 await self._tell(campaign, traceparent_of(span), tick_unix_nano)
             for _, score in sorted(alerts.items()):
                 await self._act_on_score(score, tick_unix_nano)
-            await self._until_done(partial(self._caution.release, self._core.campaign))
+            release = partial(self._caution.release, self._core.campaign, self._core.table, tick_unix_nano)
+            await self._until_done(release)
         self._take_unseen(tick_unix_nano)
         self._shown = Shown.of(self._core.campaigns())
         self._evaluated_unix_nano = tick_unix_nano
@@ -331,6 +332,11 @@ class Aggregator:
             hold = self._caution.hold(admitted, self._policy.mode)
             await self._until_done(partial(self._announce, admitted.verdict, hold))  # the limit counted it once
 
+    def _organisations(self, accounts: Sequence[str]) -> dict[str, str]:
+        """Of those accounts that have one."""
+        known = [found for account in accounts if (found := self._core.table.figures_of(account)) is not None]
+        return {one.account: one.organisation for one in known if one.organisation is not None}
+
     async def _announce(self, verdict: Verdict, hold: Hold | None) -> None:
         clock = self._ports.clock
         with self._ports.tracer.start_as_current_span(SPAN_REVOKE, kind=SpanKind.PRODUCER) as span:
@@ -346,7 +352,8 @@ class Aggregator:
             said = verdict if hold is None else held(verdict, hold.because)
             await self._ports.verdicts.publish_verdict(said, traceparent)
             now_s = clock.unix_nano() // 1_000_000_000
-            for revocation in revocations_of(verdict, verdict.mode, now_s, traceparent, hold):
+            whose = {} if hold is None else self._organisations(verdict.members)
+            for revocation in revocations_of(verdict, verdict.mode, now_s, traceparent, hold, whose):
                 # An earlier life may have stored it: what stands there counts, whatever would hold it back by now.
                 stored = await self._ports.revocations.put(revocation)
                 self._caution.noted(stored)
@@ -443,7 +450,3 @@ class Aggregator:
             never_act_ends_soon=tuple(one.id for one in self._caution.protected if one.ends_soon(self._now_s())),
             never_act_ended=self._caution.ended,
         )  # fmt: skip
-
-
-def _nothing(_: Revocation) -> None:
-    """The decider knows it from its snapshot."""

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from stillwatch.blast import Admitted
+from stillwatch.correlation.table import AccountTable
 from stillwatch.decisions import Decider
 from stillwatch.errors import NotFound
 from stillwatch.freshness import stale_because
-from stillwatch.never_act import NeverAct, Protection
+from stillwatch.never_act import Protection
 from stillwatch.ports import AuditEntry, AuditLog, Clock, Control, NeverActStore, RevocationStore
 from stillwatch.revocation import Hold, Revocation
 from stillwatch.settings import Policy
@@ -42,6 +43,7 @@ class Caution:
         self._policy, self._decider, self._ports = policy, decider, ports
         self._broker_ahead_nano: int | None = None
         self._may_release: set[str] = set()
+        self._counted: set[str] = set()  # of these: their accounts are counted, and the store may not know yet
         self.held_back: Counter[str] = Counter()  # accounts, by what held them back
         self.stale: tuple[str, ...] = ()
         self.waiting = self.ended = self.released = 0
@@ -63,7 +65,7 @@ class Caution:
         """Before every decision. Raises ``Unavailable``: without the list nothing is decided."""
         now_s = self._now_s()
         self.protected = tuple(await self._ports.never_act.list())
-        self._decider.never_act = NeverAct(self.protected, now_s)
+        self._decider.protect(self.protected, now_s)
 
     async def look(self) -> None:
         """Now and then: the broker's clock, what waits, and whose protection has ended. Raises ``Unavailable``."""
@@ -82,7 +84,7 @@ class Caution:
         log.warning(text, entry.kind, entry.target, entry.owner)
         details = {"entry": entry.id, "owner": entry.owner, "reason": entry.reason}
         await self._record("policy:never-act", "never_act.ended", f"{entry.kind}:{entry.target}", details)
-        await self._ports.never_act.remove(entry.id)
+        await self._ports.never_act.remove(entry.id, entry)  # not one that somebody has put in its place meanwhile
         self.ended += 1
 
     def judge(self, tick_unix_nano: int, partitions_behind: int, *, incomplete: bool) -> None:
@@ -118,10 +120,14 @@ class Caution:
         if revocation.hold is not None and revocation.hold.releases_itself:
             self._may_release.add(revocation.id)
 
-    async def release(self, campaign: Callable[[str], Campaign | None]) -> None:
+    async def release(
+        self, campaign: Callable[[str], Campaign | None], table: AccountTable, tick_unix_nano: int
+    ) -> None:
         """Lets act what waited for fresh state. One about a score alone is left to people: what it rested on is not looked
         at again here. Raises ``Unavailable``; it may be called again and goes on where it was."""
-        for id in sorted(self._may_release) if not self.stale else ():
+        if self.stale or self._policy.mode != "enforce":  # an earlier life may have held it under another policy
+            return
+        for id in sorted(self._may_release):
             try:
                 revocation = await self._ports.revocations.get(id)
             except NotFound:
@@ -129,18 +135,40 @@ class Caution:
                 continue
             if revocation.state(self._now_s()) == "waiting":
                 known = campaign(revocation.campaign) if revocation.campaign is not None else None
-                still = self._decider.still_hold(revocation, known)
+                still = self._decider.still_hold(revocation, known, table)
                 if not still:
                     continue
-                details = {
-                    "revocation": revocation.id, "verdict": revocation.verdict, "accounts": len(still),
-                    "no_longer": len(revocation.accounts) - len(still),
-                }  # fmt: skip
-                target = f"{revocation.target_kind}:{revocation.target}"
-                await self._record(revocation.actor, "revocation.released", target, details)
-                await self._ports.revocations.release(revocation.id, still)
-                self.released += len(still)
+                await self._release(revocation, still, table, tick_unix_nano)
+            elif revocation.acts_from_unix_s is not None and id not in self._counted:
+                self._decider.acts(revocation)  # an earlier life has let it act, maybe after our snapshot
             self._may_release.discard(id)
+            self._counted.discard(id)
+
+    async def _release(
+        self, revocation: Revocation, still: tuple[str, ...], table: AccountTable, tick_unix_nano: int
+    ) -> None:
+        limit = None
+        if revocation.id not in self._counted:  # it is tried again after an outage
+            limit = self._decider.release(revocation, still, table, tick_unix_nano)
+        target = f"{revocation.target_kind}:{revocation.target}"
+        details: dict[str, object] = {
+            "revocation": revocation.id,
+            "verdict": revocation.verdict,
+            "accounts": len(still),
+        }
+        if limit is not None:
+            because = f"blast radius: {limit.words}, as it was let act together with others"
+            details["because"] = because
+            await self._record(revocation.actor, "revocation.waiting", target, details)
+            await self._ports.revocations.leave_to_people(revocation.id, because)
+            self.held_back[limit.name] += len(still)
+            log.error("%s about %d accounts waits for people: %s", revocation.verdict, len(still), because)
+            return
+        self._counted.add(revocation.id)
+        details["no_longer"] = len(revocation.accounts) - len(still)
+        await self._record(revocation.actor, "revocation.released", target, details)
+        await self._ports.revocations.release(revocation.id, still, tick_unix_nano // 1_000_000_000)
+        self.released += len(still)
 
     async def _record(self, actor: str, action: str, target: str, details: Mapping[str, object]) -> None:
         await self._ports.audit.append(AuditEntry(actor, action, target, self._ports.clock.unix_nano(), details))

@@ -82,7 +82,8 @@ def http_application(settings: Settings, keys: KeyRing) -> Application:
     )
     # Replicas read the file again by themselves: a key that is taken away needs no restart.
     reread = functools.partial(read_keys, settings) if settings.serve.api_keys_file is not None else None
-    return deployment.bind_app(functools.partial(make_serve_ports, settings), settings.serve, keys, about, reread)
+    make_ports = functools.partial(make_serve_ports, settings, policy.never_act)
+    return deployment.bind_app(make_ports, settings.serve, keys, about, reread)
 
 
 def with_nats(settings: Settings, url: str) -> Settings:

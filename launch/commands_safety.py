@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -47,6 +48,8 @@ def undo(
     else:
         names = ", ".join(f"{one['id']} {one['state']}" for one in answer["undone"])
         print(f"{decision}: {answer['account_count']} accounts are free of it ({names})")
+    for gap in answer.get("incomplete", ()):
+        print(f"What was done to campaigns that became a part of it may be in force: {gap}", file=sys.stderr)
 
 
 approvals = typer.Typer(help="What waits for people: docs/safety.md.", no_args_is_help=True)

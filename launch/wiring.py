@@ -68,7 +68,7 @@ async def make_aggregator(
     configure_logging(settings.telemetry)
     clock = SystemClock()
     client = await _connected(settings, "aggregator")
-    hub = jetstream_hub(client, settings, clock)
+    hub = jetstream_hub(client, settings, clock, policy.never_act)
     tracer = make_tracer(settings.telemetry, "stillwatch-aggregator")
     ports = AggregatorPorts(
         hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, tracer, hub.never_act, hub.control, hub.leases, hub.fence,
@@ -104,11 +104,12 @@ async def _make_aggregator_with(
     return await make_aggregator(settings, policy, snapshot_key, exchange_keys, cluster=cluster)
 
 
-async def make_serve_ports(settings: Settings) -> ServePorts:
+async def make_serve_ports(settings: Settings, never_act: Sequence[str]) -> ServePorts:
+    """``never_act``: accounts that the policy names. What people ask for does not touch them either."""
     configure_logging(settings.telemetry)
     clock = SystemClock()
     client = await _connected(settings, "serve", settings.nats.of_api())
-    hub = jetstream_hub(client, settings, clock)
+    hub = jetstream_hub(client, settings, clock, never_act)
     tracer = make_tracer(settings.telemetry, "stillwatch-serve")
     enforcer = Enforcer(client, clock=lambda: clock.unix_nano() / 1e9, tracer=tracer)
     await enforcer.start()

@@ -15,7 +15,7 @@ from serve.context import Context, Ctx
 from serve.keys import Caller
 from serve.openapi import body, problems
 from serve.schemas_safety import NeverActIn, ProtectionOut, ProtectionsOut
-from stillwatch.errors import NotFound
+from stillwatch.errors import Conflict, NotFound
 from stillwatch.never_act import Protection
 from stillwatch.ports import AuditEntry
 
@@ -34,7 +34,8 @@ async def get_never_act(ctx: Ctx, key: ReadsCampaigns) -> ProtectionsOut:
     now_unix_s = ctx.now_unix_s()
     found = await ctx.ports.never_act.list()
     return ProtectionsOut(
-        entries=[ProtectionOut.of(one, now_unix_s) for one in found], policy=list(ctx.about.never_act)
+        entries=[ProtectionOut.of(one, now_unix_s) for one in found if not one.endless],
+        policy=list(ctx.about.never_act),
     )
 
 
@@ -61,12 +62,17 @@ async def post_never_act(request: Request, ctx: Ctx, key: WritesNeverAct) -> Pro
     return ProtectionOut.of(entry, now_unix_s, None if enforced is None else enforced.revocation)
 
 
-@router.delete("/v1/never-act/{entry}", summary="It can be acted on again", responses=problems(401, 403, 404, 422, 503))
+@router.delete(
+    "/v1/never-act/{entry}", summary="It can be acted on again", responses=problems(401, 403, 404, 409, 422, 503)
+)
 async def delete_never_act(
     ctx: Ctx, key: WritesNeverAct, entry: Annotated[str, Path(pattern=r"^n-[0-9a-f]{20}$")]
 ) -> ProtectionOut:
-    found = next((one for one in await ctx.ports.never_act.list() if one.id == entry), None)
+    mine = [one for one in await ctx.ports.never_act.list() if one.id == entry]
+    found = next((one for one in mine if not one.endless), None)
     if found is None:
+        if mine:
+            raise Conflict(f"never-act entry {entry}", mine[0].words)
         raise NotFound("never-act entry", entry)
     await _record(ctx, key, "never_act.remove", found)
     await ctx.ports.never_act.remove(entry)

@@ -24,11 +24,11 @@ from serve.schemas_in import RevocationIn
 from serve.schemas_out import LISTED_ACCOUNTS, RevocationOut, RevocationsOut
 from serve.schemas_safety import UndoIn, UndoOut
 from stillwatch.errors import Conflict, NotFound, Unavailable
-from stillwatch.never_act import NeverAct
+from stillwatch.never_act import NeverAct, organisations_of
 from stillwatch.ports import AuditEntry
 from stillwatch.revocation import Hold, Revocation, revocation_id
 from stillwatch.revocation import State as RevocationState
-from stillwatch.verdict import strength
+from stillwatch.verdict import Member, strength
 
 router = APIRouter(tags=["revocations"])
 
@@ -80,13 +80,15 @@ async def post_revocation(
         if found is not None:
             response.status_code = 200
             return _answer(ctx, response, found)
-    accounts, spared = await _covered(ctx, wanted)
+    members, spared = await _covered(ctx, wanted)
+    accounts = tuple(member.account for member in members)
     now_unix_s = int(ctx.now_unix_s())
+    hold = _hold(ctx, wanted, len(accounts), key, now_unix_s)
     revocation = Revocation(
-        id=id, target_kind=kind, target=target, accounts=tuple(accounts), action=wanted.action, reason=wanted.reason,
+        id=id, target_kind=kind, target=target, accounts=accounts, action=wanted.action, reason=wanted.reason,
         mode="enforce", dry_run=wanted.dry_run, created_unix_s=now_unix_s, expires_unix_s=now_unix_s + wanted.ttl_s,
         actor=key.actor, campaign=wanted.campaign, traceparent=traceparent(request), spared=spared,
-        hold=_hold(ctx, wanted, len(accounts), key, now_unix_s),
+        hold=hold, organisations=() if hold is None else organisations_of(member.organisation for member in members),
     )  # fmt: skip
     details = {
         "revocation": id, "action": wanted.action, "reason": wanted.reason, "ttl_s": wanted.ttl_s,
@@ -162,20 +164,20 @@ async def delete_revocation(ctx: Ctx, key: WritesRevocations, revocation: Revoca
     openapi_extra=body(UndoIn, {"campaign": {"campaign": "c-1a2b", "reason": "a team of a customer"}}),
 )
 async def post_undo(request: Request, ctx: Ctx, key: WritesRevocations) -> UndoOut:
-    """What is in force is lifted, what waits is rejected; repeating it is harmless. The policy does not put back what was
-    lifted of a campaign. When it fails half way, send it again: it goes on where it was."""
+    """What is in force is lifted, what waits is rejected; repeating it is harmless. Of a campaign also what was done under the
+    names of those that were merged into it, as far as the aggregator says which: else `incomplete` says that it did not. The
+    policy does not put back what was lifted of a campaign. When it fails half way, send it again: it goes on where it was."""
     wanted = await read_model(request, UndoIn, ctx.settings.max_body_bytes)
     target = f"verdict {wanted.verdict}" if wanted.verdict is not None else f"campaign {wanted.campaign}"
-    undone, before, any_found = list[Revocation](), None, False
-    while True:
-        page = await ctx.ports.revocations.list(1_000, before=before, verdict=wanted.verdict, campaign=wanted.campaign)
-        any_found = any_found or bool(page)
-        for found in page:
-            if found.undone_unix_s is None and found.state(ctx.now_unix_s()) in ("active", "shadow", "waiting"):
-                undone.append(await ctx.ports.revocations.undo(found.id, key.actor))
-        if len(page) < 1_000:
-            break
-        before = page[-1].created_unix_s, page[-1].id
+    incomplete: list[str] = []
+    undone, any_found = await _undo_all(ctx, key, verdict=wanted.verdict, campaign=wanted.campaign)
+    if wanted.campaign is not None:  # first what is known here: nobody waits for the aggregator to be freed
+        names = await _absorbed(ctx, wanted.campaign, incomplete)
+        if names is None and not any_found:
+            raise Unavailable("the aggregator", f"nothing was done under the name of {target} itself; {incomplete[0]}")
+        for absorbed in names or ():
+            more, found = await _undo_all(ctx, key, campaign=absorbed)
+            undone, any_found = undone + more, any_found or found
     if not any_found:
         raise NotFound("revocation of", target)
     accounts = {account for one in undone for account in one.accounts}
@@ -193,30 +195,61 @@ async def post_undo(request: Request, ctx: Ctx, key: WritesRevocations) -> UndoO
             ) from None
     now_unix_s = ctx.now_unix_s()
     return UndoOut(
-        undone=[RevocationOut.of(one, now_unix_s, LISTED_ACCOUNTS) for one in undone], account_count=len(accounts)
+        undone=[RevocationOut.of(one, now_unix_s, LISTED_ACCOUNTS) for one in undone],
+        account_count=len(accounts),
+        incomplete=incomplete,
     )
 
 
-async def _covered(ctx: Context, wanted: RevocationIn) -> tuple[list[str], tuple[str, ...]]:
-    """The accounts, and those of them that are spared because their organisation is on the never-act list. Accounts on the
+async def _undo_all(
+    ctx: Context, key: Caller, verdict: str | None = None, campaign: str | None = None
+) -> tuple[list[Revocation], bool]:
+    """Those that it undid, and whether there are any at all."""
+    undone, before, any_found = list[Revocation](), None, False
+    while True:
+        page = await ctx.ports.revocations.list(1_000, before=before, verdict=verdict, campaign=campaign)
+        any_found = any_found or bool(page)
+        for found in page:
+            if found.undone_unix_s is None and found.state(ctx.now_unix_s()) in ("active", "shadow", "waiting"):
+                undone.append(await ctx.ports.revocations.undo(found.id, key.actor))
+        if len(page) < 1_000:
+            return undone, any_found
+        before = page[-1].created_unix_s, page[-1].id
+
+
+async def _absorbed(ctx: Context, campaign: str, incomplete: list[str]) -> tuple[str, ...] | None:
+    """The campaigns that were merged into it; ``None``: the aggregator did not answer."""
+
+    async def ask() -> tuple[str, ...]:
+        try:
+            return (await ctx.ports.campaigns.campaign(campaign)).absorbed
+        except NotFound:  # maybe it reads back what it knew
+            incomplete.append(f"the aggregator does not know {campaign}, nor whether others were merged into it")
+            return ()
+
+    return await answer("the aggregator, which knows what was merged into it", ask(), incomplete)
+
+
+async def _covered(ctx: Context, wanted: RevocationIn) -> tuple[list[Member], tuple[str, ...]]:
+    """The accounts with their organisations, and those of them that are spared because their organisation is on the never-act list. Accounts on the
     list themselves are left out by the store, whoever writes."""
     if wanted.organisation is not None:
         return [], ()
     never_act = NeverAct(await ctx.ports.never_act.list(), ctx.now_unix_s())
     if wanted.account is not None:
         await _refuse_protected(ctx, wanted.account, never_act)
-        return [wanted.account], ()
+        return [Member(wanted.account, 1.0, 0, 0)], ()
     assert wanted.campaign is not None
     members = await members_of(ctx, wanted.campaign, wanted.min_confidence)
-    spared = tuple(m.account for m in members if never_act.covers(None, m.organisation) is not None)
-    left = [member.account for member in members if member.account not in set(spared)]
+    protected = {member.account for member in members if never_act.covers(None, member.organisation) is not None}
+    left = [member for member in members if member.account not in protected]
     if not left:
         raise Conflict(f"campaign {wanted.campaign}", "all members that are sure enough are on the never-act list")
-    return left, spared
+    return left, tuple(member.account for member in members if member.account in protected)
 
 
 async def _refuse_protected(ctx: Context, account: str, never_act: NeverAct) -> None:
-    if not len(never_act):
+    if not never_act.protects_organisations:
         return
     problems: list[str] = []
     view = await answer("the shards", ctx.ports.shards.account(account), problems)

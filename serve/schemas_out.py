@@ -114,7 +114,9 @@ class RevocationOut(BaseModel):
     undone: datetime | None
     undone_by: str | None
     hold: HoldOut | None = Field(description="null: it never had to wait")
-    spared: list[str] = Field(description="Accounts that it would cover, were they not on the never-act list")
+    spared: list[str] = Field(
+        description="Accounts that it would cover, were they not on the never-act list; of an organisation: all that are on it"
+    )
 
     @classmethod
     def of(cls, found: Revocation, now_unix_s: float, accounts: int | None = None) -> RevocationOut:

@@ -89,3 +89,6 @@ class UndoIn(Strict):
 class UndoOut(BaseModel):
     undone: list[RevocationOut] = Field(description="Each with its first accounts")
     account_count: int = Field(description="Different accounts that these revocations covered")
+    incomplete: list[str] = Field(
+        description="Of a campaign: why it is not known which campaigns were merged into it; what was done under their names holds"
+    )

@@ -51,8 +51,8 @@ ATTRIBUTES: Final[dict[str, Attributes]] = {
     "docket": _of("_tested_at _waiting _turn _strong _found _weights _lent _era tests", "_level"),
     "mixtures": _of("_sought_at _sought_with _found", "_wanted _fewest _seed"),
     "neighbours": _of("_found", "_per_member"),
-    # The never-act list is read before every decision.
-    "decider": _of("_acted", "_policy _config_sha256 _blast never_act"),
+    # The never-act list is read before every decision; what later lives did, from the revocations when a life begins.
+    "decider": _of("_acted", "_policy _config_sha256 _blast never_act _known _freed"),
     "blast": _of("_recent _expires_s", "_limits"),
 }  # fmt: skip
 

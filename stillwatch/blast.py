@@ -77,6 +77,17 @@ class BlastRadius:
         rest = set(verdict.members).difference(fit)
         return [Admitted(_of(verdict, fit), None), Admitted(_of(verdict, rest), limit)]
 
+    def release(
+        self, accounts: Sequence[str], ttl_s: float, active_accounts: int, whose: Organisations, now_s: float
+    ) -> Limit | None:
+        """What was admitted and had to wait acts now, on these accounts: counted from now on, when its time begins. Or the
+        limit that not all of them fit, and nothing is counted: what waited at many ticks comes at one."""
+        self._forget(now_s)
+        _, limit = self._fitting(accounts, active_accounts, whose)
+        if limit is None:
+            self.remember(accounts, ttl_s, now_s)
+        return limit
+
     def remember(self, accounts: Collection[str], ttl_s: float, decided_s: float) -> None:
         """They are acted on, from ``decided_s`` on."""
         self._recent.append((decided_s, len(accounts)))

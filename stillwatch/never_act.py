@@ -20,6 +20,8 @@ MAX_ENTRIES: Final = 1_000
 MAX_PROTECTION_S: Final = 366 * 24 * 3600
 # Said before it happens, so that its owner can renew it.
 ENDS_SOON_S: Final = 3 * 24 * 3600
+# Of what the policy file names: the last second that a date of four digits can say.
+ENDLESS_UNIX_S: Final = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,21 @@ class Protection:
     @property
     def id(self) -> str:
         return protection_id(self.kind, self.target)
+
+    @property
+    def endless(self) -> bool:
+        """It is the policy file's."""
+        return self.expires_unix_s == ENDLESS_UNIX_S
+
+    @property
+    def words(self) -> str:
+        """Why nobody may act, and what to do about it."""
+        if self.endless:
+            return f"the policy file names {self.kind} {self.target} under never_act; change it there"
+        return (
+            f"{self.kind} {self.target} is on the never-act list until unix second {self.expires_unix_s}, because: "
+            f"{self.reason}. Ask {self.owner}, or remove the entry {self.id} first"
+        )
 
     def holds(self, now_unix_s: float) -> bool:
         return now_unix_s < self.expires_unix_s
@@ -67,14 +84,42 @@ def protection_id(kind: ProtectedKind, target: str) -> str:
     return "n-" + hashlib.blake2b(f"{kind}\x1f{target}".encode(), digest_size=10).hexdigest()
 
 
+def organisations_of(organisations: Iterable[str | None]) -> tuple[str, ...]:
+    """What ``Revocation.organisations`` is for accounts of these.
+
+    >>> organisations_of([None, "acme"]) == ("", protection_id("organisation", "acme")), organisations_of([None, None])
+    (True, ())
+    """
+    ids = tuple(protection_id("organisation", one) if one else "" for one in organisations)
+    return ids if any(ids) else ()
+
+
+def of_policy(accounts: Iterable[str]) -> tuple[Protection, ...]:
+    """What the policy file names under ``never_act``, as entries that never end."""
+    return tuple(
+        Protection("account", one, "the policy", "the policy file names it", 0, ENDLESS_UNIX_S, "policy")
+        for one in accounts
+    )
+
+
 class NeverAct:
     """The entries that hold at a moment."""
 
     def __init__(self, entries: Iterable[Protection] = (), now_unix_s: float = 0.0) -> None:
         self._holding = {(one.kind, one.target): one for one in entries if one.holds(now_unix_s)}
+        self._by_id = {one.id: one for one in self._holding.values()}
 
     def __len__(self) -> int:
         return len(self._holding)
+
+    @property
+    def protects_organisations(self) -> bool:
+        return any(kind == "organisation" for kind, _ in self._holding)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Those that have an entry of their own, by name."""
+        return tuple(sorted(target for kind, target in self._holding if kind == "account"))
 
     def covers(self, account: str | None, organisation: str | None = None) -> Protection | None:
         """
@@ -86,6 +131,10 @@ class NeverAct:
         if found is None and organisation:
             found = self._holding.get(("organisation", organisation))
         return found
+
+    def entry(self, id: str) -> Protection | None:
+        """The one with this id, if it holds."""
+        return self._by_id.get(id)
 
 
 NOBODY: Final = NeverAct()

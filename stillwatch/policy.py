@@ -12,7 +12,7 @@ from typing import Final
 
 import stillwatch
 from stillwatch.grounds import Grounds
-from stillwatch.never_act import NOBODY, NeverAct
+from stillwatch.never_act import NOBODY, NeverAct, organisations_of
 from stillwatch.revocation import MAX_ACCOUNTS, Hold, Revocation, revocation_id
 from stillwatch.settings import Policy, PolicyRule
 from stillwatch.verdict import AccountScore, Action, Campaign, Member, Mode, Verdict, strength
@@ -43,7 +43,9 @@ def decide_campaign(
         if rule.kind != "campaign" or campaign.e_value < (rule.min_e_value or 1.0):
             continue
         covered = [
-            m for m in open_members if _covers(rule, m, population) and not _spared(m, policy, population.never_act)
+            m
+            for m in open_members
+            if covers(rule, m, population) and population.never_act.covers(m.account, m.organisation) is None
         ]
         if not covered:
             continue
@@ -55,7 +57,8 @@ def decide_campaign(
     return out
 
 
-def _covers(rule: PolicyRule, member: Member, population: Population) -> bool:
+def covers(rule: PolicyRule, member: Member, population: Population) -> bool:
+    """Whether the rule is about this member. Who is on the never-act list is not asked here."""
     if member.confidence < rule.min_member_confidence:
         return False
     already = population.acted_on.get(member.account)
@@ -75,10 +78,6 @@ def _grounds(campaign: Campaign, rule: PolicyRule, covered: list[Member], popula
         listed_members=len(campaign.members), active_accounts=population.active_accounts, linkage=campaign.linkage,
         tests=campaign.tests,
     )  # fmt: skip
-
-
-def _spared(member: Member, policy: Policy, never_act: NeverAct) -> bool:
-    return member.account in policy.never_act or never_act.covers(member.account, member.organisation) is not None
 
 
 def _rank(verification: str) -> int:
@@ -125,9 +124,7 @@ def decide_account(
     organisation: str | None = None,
 ) -> Verdict | None:
     """The first account rule that applies to a score, if any."""
-    if score.score is None or score.account in policy.never_act:
-        return None
-    if never_act.covers(score.account, organisation) is not None:
+    if score.score is None or never_act.covers(score.account, organisation) is not None:
         return None
     for rule in policy.rules:
         if rule.kind == "account" and rule.min_score is not None and score.score >= rule.min_score:
@@ -149,19 +146,28 @@ def held(verdict: Verdict, because: str) -> Verdict:
 
 
 def revocations_of(
-    verdict: Verdict, mode: Mode, now_unix_s: int, traceparent: str | None, hold: Hold | None = None
+    verdict: Verdict,
+    mode: Mode,
+    now_unix_s: int,
+    traceparent: str | None,
+    hold: Hold | None = None,
+    organisations: Mapping[str, str] | None = None,
 ) -> list[Revocation]:
     """What carries a verdict out: one revocation for each ``MAX_ACCOUNTS`` members; none for ``observe``, which acts on
-    nobody. ``hold``: they wait."""
+    nobody. ``hold``: they wait. ``organisations``: of accounts, where known; what waits has to know them."""
     if strength(verdict.action) == 0:
         return []
+    whose = organisations or {}
+    parts = [
+        verdict.members[start : start + MAX_ACCOUNTS] for start in range(0, max(len(verdict.members), 1), MAX_ACCOUNTS)
+    ]
     return [
         Revocation(
             # The first keeps the id that it would have alone.
-            id=revocation_id("verdict", verdict.id, *([str(start)] if start else [])),
+            id=revocation_id("verdict", verdict.id, *([str(number * MAX_ACCOUNTS)] if number else [])),
             target_kind="campaign" if verdict.kind == "campaign" else "account",
             target=verdict.subject,
-            accounts=verdict.members[start : start + MAX_ACCOUNTS],
+            accounts=accounts,
             action=verdict.action,
             reason=verdict.reason,
             mode=mode,
@@ -175,6 +181,7 @@ def revocations_of(
             traceparent=traceparent,
             decided_unix_s=verdict.decided_at_unix_nano // 1_000_000_000,
             hold=hold,
+            organisations=() if hold is None else organisations_of(whose.get(account) for account in accounts),
         )
-        for start in range(0, max(len(verdict.members), 1), MAX_ACCOUNTS)
+        for number, accounts in enumerate(parts)
     ]

@@ -316,8 +316,13 @@ class RevocationStore(Protocol):
         ``Conflict`` for one that does not wait any more."""
         ...
 
-    async def release(self, id: str, accounts: Sequence[str]) -> Revocation:
-        """What held it back is over: it acts, on those of its accounts. Harmless for one that does not wait."""
+    async def release(self, id: str, accounts: Sequence[str], at_unix_s: int | None = None) -> Revocation:
+        """What held it back is over: it acts, on those of its accounts. ``at``: event time. Harmless for one that does not
+        wait."""
+        ...
+
+    async def leave_to_people(self, id: str, because: str) -> Revocation:
+        """It waits on, and no longer acts by itself. Harmless for one that does not wait."""
         ...
 
     async def undo(self, id: str, by: str) -> Revocation:
@@ -336,18 +341,20 @@ class RevocationStore(Protocol):
 
 
 class NeverActStore(Protocol):
-    """Who may not be acted on, durable. Entries that have ended are among them until somebody removes them."""
+    """Who may not be acted on, durable. Entries that have ended are among them until somebody removes them; those of the
+    policy file are among them always, and can not be removed here."""
 
     async def put(self, protection: Protection) -> None:
         """In the place of one of the same target. Raises ``Conflict`` when there are too many."""
         ...
 
-    async def remove(self, id: str) -> None:
-        """Harmless to repeat."""
+    async def remove(self, id: str, only: Protection | None = None) -> None:
+        """``only``: if that one is what stands there. Harmless to repeat."""
         ...
 
     async def list(self) -> list[Protection]:
-        """Those that end first, first. What can not be read is left out."""
+        """Those that end first, first. One that can not be read protects somebody whom nobody knows: it raises
+        ``Unavailable``, which names it."""
         ...
 
 

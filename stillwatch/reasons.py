@@ -10,7 +10,7 @@ from typing import Final
 from stillwatch.grounds import Grounds, GroupTested
 from stillwatch.plain_words import DOES, large, meaning, odds, shared
 from stillwatch.ports import AuditEntry
-from stillwatch.revocation import Revocation
+from stillwatch.revocation import Hold, Revocation
 from stillwatch.verdict import Signal, Verdict
 
 _OLDER: Final = "This verdict was given by a version that did not store"
@@ -45,17 +45,45 @@ def summary(verdict: Verdict, grounds: Grounds, own: Sequence[Revocation], now_u
             f"{_accounts(count)} {'was' if count == 1 else 'were'} judged to belong to campaign {verdict.subject}: a "
             "group of accounts that is run from one place to collect what the model answers."
         )
-    done = f"{DOES[verdict.action]} ({verdict.action}), for at most {_span(verdict.ttl_s)}."
-    if verdict.mode == "shadow":
-        done = (
-            f"In shadow: it says what would be done and does nothing. {verdict.action} would mean: "
-            f"{_lower(DOES[verdict.action])}."
-        )
+    done = _done(verdict, own, now_unix_s)
     if count == 1:
         done = done.replace("They are", "It is").replace("they are", "it is")
     states = {one.state(now_unix_s) for one in own}
     now = () if not own else (f"Its revocation is {' and '.join(sorted(states))} now.",)
     return (first, done, *now)
+
+
+def _done(verdict: Verdict, own: Sequence[Revocation], now_unix_s: float) -> str:
+    """By the revocations, where there are some: what was told as shadow because it had to wait may have acted since."""
+    does = f"{DOES[verdict.action]} ({verdict.action}), for at most {_span(verdict.ttl_s)}."
+    if verdict.mode == "enforce":
+        return does
+    would = f"{verdict.action} would mean: {_lower(DOES[verdict.action])}."
+    holds = [one.hold for one in own if one.hold is not None]
+    released = [one for one in holds if one.released_unix_s is not None]
+    if released:
+        how = " and ".join(sorted({_let_act(one) for one in released}))
+        rest = "" if len(released) == len(own) else " A part of it has not acted."
+        return f"At first it was held back and did nothing; then {how}. {does}{rest}"
+    states = {one.state(now_unix_s) for one in own if one.hold is not None}
+    if "waiting" in states:
+        return f"It is held back and does nothing until it is let act. {would}"
+    if states:
+        why = "it was rejected" if states == {"rejected"} else "nobody let it act in time"
+        return f"It was held back and never acted: {why}. {would}"
+    return f"In shadow: it says what would be done and does nothing. {would}"
+
+
+def _by_itself(hold: Hold) -> bool:
+    """Whether it was let act without as many people as it would have taken."""
+    return hold.releases_itself and hold.released_unix_s is not None and len(hold.approvals) < hold.people
+
+
+def _let_act(hold: Hold) -> str:
+    """Of one that was."""
+    if _by_itself(hold):
+        return "it acted by itself, when what is known was fresh again"
+    return f"it acted because people agreed ({', '.join(who for who, _ in hold.approvals)})"
 
 
 def strongest_first(signals: Sequence[Signal]) -> list[Signal]:
@@ -210,9 +238,11 @@ def by_whom(
             f"{one.state(now_unix_s)} now."
         )
         if one.hold is not None:
-            agreed = ", ".join(who for who, _ in one.hold.approvals) or "nobody so far"
+            by_itself = _by_itself(one.hold)
+            agreed = ", ".join(who for who, _ in one.hold.approvals) or ("nobody" if by_itself else "nobody so far")
             missing = f"; {one.hold.missing} more must agree" if one.state(now_unix_s) == "waiting" else ""
-            out.append(f"It had to wait ({one.hold.because}). Who agreed: {agreed}{missing}.")
+            then = f" Then {_let_act(one.hold)}." if by_itself else ""
+            out.append(f"It had to wait ({one.hold.because}). Who agreed: {agreed}{missing}.{then}")
         if one.undone_by is not None:
             out.append(f"{one.undone_by} has undone it.")
     out.append(

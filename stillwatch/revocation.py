@@ -79,7 +79,10 @@ class Hold:
 class Revocation:
     """A decision to act on ``target``. ``accounts`` are those it covers (for an organisation: none, the key covers).
 
-    ``decided_unix_s``: event time of the verdict. ``spared``: accounts that it would cover, were they not on the never-act list.
+    ``decided_unix_s``: event time of the verdict. ``acts_from_unix_s``: event time at which what waited for fresh state was let
+    act; ``None`` for what did not. ``spared``: accounts that it would cover, were they not on the never-act
+    list; of an organisation, whose accounts nobody has counted, all accounts that are on it. ``organisations``: of each account of what waits, in their order, the id that an entry for its organisation would have ("" for
+    none); empty where nobody has one. Once it acts they are forgotten.
     """
 
     id: str
@@ -102,6 +105,8 @@ class Revocation:
     decided_unix_s: int | None = None
     hold: Hold | None = None
     spared: tuple[str, ...] = ()
+    acts_from_unix_s: int | None = None
+    organisations: tuple[str, ...] = ()
 
     def state(self, now_unix_s: float) -> State:
         held = self.hold is not None and self.hold.released_unix_s is None
@@ -128,7 +133,8 @@ class Revocation:
         return [account_key(account) for account in self.accounts]
 
     def enforcement(self) -> Enforcement:
-        return Enforcement(self.id, self.action, self.reason, self.expires_unix_s, self.traceparent)
+        spared = frozenset(self.spared) if self.target_kind == "organisation" else frozenset[str]()
+        return Enforcement(self.id, self.action, self.reason, self.expires_unix_s, self.traceparent, spared)
 
     def undone(self, now_unix_s: int, by: str) -> Revocation:
         return self if self.undone_unix_s is not None else replace(self, undone_unix_s=now_unix_s, undone_by=by)
@@ -153,8 +159,18 @@ class Revocation:
         spared = tuple(account for account in self.accounts if account in accounts)
         if not spared:
             return self
-        left = tuple(account for account in self.accounts if account not in accounts)
-        return replace(self, accounts=left, spared=(*self.spared, *spared))
+        left = self.only([account for account in self.accounts if account not in accounts])
+        return replace(left, spared=(*self.spared, *spared))
+
+    def only(self, accounts: Collection[str]) -> Revocation:
+        """On those of its accounts that are among these."""
+        chosen = frozenset(accounts)
+        left = [place for place, account in enumerate(self.accounts) if account in chosen]
+        return replace(
+            self,
+            accounts=tuple(self.accounts[place] for place in left),
+            organisations=tuple(self.organisations[place] for place in left) if self.organisations else (),
+        )
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -166,6 +182,7 @@ class Revocation:
         known = {name: value for name, value in raw.items() if name in _FIELDS}
         return cls(**{
             **known, "accounts": tuple(raw["accounts"]), "spared": tuple(raw.get("spared", ())),
+            "organisations": tuple(raw.get("organisations", ())),
             "hold": None if hold is None else Hold.from_map(hold),
         })  # fmt: skip
 
@@ -175,16 +192,25 @@ _FIELDS: Final = frozenset(field.name for field in fields(Revocation))
 
 @dataclass(frozen=True, slots=True)
 class Enforcement:
-    """What a gateway needs to know about one key, and no more: the value under ``account.<token>`` or ``org.<id>``."""
+    """What a gateway needs to know about one key, and no more: the value under ``account.<token>`` or ``org.<id>``.
+
+    ``spared``: accounts that an organisation's does not hold for.
+    """
 
     revocation: str
     action: Action
     reason: str
     expires_unix_s: int
     traceparent: str | None = None
+    spared: frozenset[str] = frozenset()
 
     def encode(self) -> bytes:
-        return bytes(msgpack.packb(asdict(self), use_bin_type=True))
+        value = asdict(self)
+        if self.spared:
+            value["spared"] = sorted(self.spared)
+        else:
+            del value["spared"]
+        return bytes(msgpack.packb(value, use_bin_type=True))
 
     @classmethod
     def decode(cls, raw: bytes) -> Enforcement | None:
@@ -193,16 +219,22 @@ class Enforcement:
             value = msgpack.unpackb(raw, raw=False)
             found = cls(
                 str(value["revocation"]), value["action"], str(value["reason"]), int(value["expires_unix_s"]),
-                value.get("traceparent"),
+                value.get("traceparent"), frozenset(map(str, value.get("spared", ()))),
             )  # fmt: skip
         except Exception:
             return None
         return found if found.action in ACTIONS else None
 
 
-def stronger(first: Enforcement | None, second: Enforcement | None, now_unix_s: float) -> Enforcement | None:
-    """Of an account's and its organisation's enforcement, the one that holds now; expired ones hold nothing."""
-    holding = [item for item in (first, second) if item is not None and now_unix_s < item.expires_unix_s]
+def stronger(
+    first: Enforcement | None, second: Enforcement | None, now_unix_s: float, account: str | None = None
+) -> Enforcement | None:
+    """Of an account's and its organisation's enforcement, the one that holds now for the account; expired ones hold nothing."""
+    holding = [
+        item
+        for item in (first, second)
+        if item is not None and now_unix_s < item.expires_unix_s and account not in item.spared
+    ]
     return max(holding, key=lambda item: strength(item.action), default=None)
 
 

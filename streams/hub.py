@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -40,8 +41,9 @@ class Hub:
     never_act: ports.NeverActStore
 
 
-def jetstream_hub(client: Client, settings: Settings, clock: ports.Clock) -> Hub:
-    """Over a connection whose account looks like ``topology.ensure`` leaves it."""
+def jetstream_hub(client: Client, settings: Settings, clock: ports.Clock, never_act: Sequence[str] = ()) -> Hub:
+    """Over a connection whose account looks like ``topology.ensure`` leaves it. ``never_act``: accounts that the policy file
+    names, for whoever makes revocations."""
     pipeline = Pipeline(client)
     return _hub(
         JetStreamEvents(client, settings),
@@ -54,10 +56,11 @@ def jetstream_hub(client: Client, settings: Settings, clock: ports.Clock) -> Hub
         settings,
         clock,
         writer=f"{client.options.get('name') or 'client'}.{secrets.token_hex(8)}",
+        protected=never_act,
     )
 
 
-def memory_hub(world: MemoryNats) -> Hub:
+def memory_hub(world: MemoryNats, never_act: Sequence[str] = ()) -> Hub:
     return _hub(
         MemoryEvents(world),
         MemoryPublisher(world),
@@ -69,6 +72,7 @@ def memory_hub(world: MemoryNats) -> Hub:
         world.settings,
         world.clock,
         writer=f"memory.{secrets.token_hex(8)}",
+        protected=never_act,
     )
 
 
@@ -83,8 +87,9 @@ def _hub(
     settings: Settings,
     clock: ports.Clock,
     writer: str,
+    protected: Sequence[str] = (),
 ) -> Hub:
-    fence, never_act = StreamFence(verdicts, revocations), BucketNeverAct(control)
+    fence, never_act = StreamFence(verdicts, revocations), BucketNeverAct(control, protected)
     return Hub(
         events=events,
         publisher=publisher,

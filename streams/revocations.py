@@ -50,9 +50,8 @@ class BucketRevocations:
             # For a stored one too: its first writer may have died before every key was written.
             # No keys are read first: nearly always there is nothing under them, and each read is a round trip.
             await self._enforce(dict.fromkeys(stored.keys(), stored.enforcement()), present=())
+            await self._look_again({stored.id})
             stored = await self.get(stored.id)
-            if stored.undone_unix_s is not None:  # lifted while we were enforcing it
-                await self._lift(stored)
         return stored
 
     async def _allowed(self, revocation: Revocation) -> Revocation:
@@ -65,11 +64,18 @@ class BucketRevocations:
             found = never_act.covers(None, revocation.target)
             if found is not None:
                 raise _protected(revocation, found)
-        covered = {account: one for account in revocation.accounts if (one := never_act.covers(account)) is not None}
+            # Gateways leave them out: whose an account is, they alone know.
+            return replace(revocation, spared=never_act.accounts)
+        whose = revocation.organisations or ("",) * len(revocation.accounts)
+        covered = {
+            account: one
+            for account, organisation in zip(revocation.accounts, whose, strict=True)
+            if (one := never_act.covers(account) or never_act.entry(organisation)) is not None
+        }
         left = revocation.sparing(covered.keys())
         if covered and not left.accounts and revocation.verdict is None:
             raise _protected(revocation, next(iter(covered.values())))
-        return left
+        return left if left.state(self._now()) == "waiting" else replace(left, organisations=())
 
     async def get(self, id: str) -> Revocation:
         return (await self._entry(id))[1]
@@ -104,19 +110,26 @@ class BucketRevocations:
 
         return await self._in_force(await self._changed(id, agreed))
 
-    async def release(self, id: str, accounts: Sequence[str]) -> Revocation:
+    async def release(self, id: str, accounts: Sequence[str], at_unix_s: int | None = None) -> Revocation:
         def released(found: Revocation) -> Revocation:
             if found.state(self._now()) != "waiting":
                 return found
-            chosen = set(accounts)
-            left = tuple(account for account in found.accounts if account in chosen)
-            return replace(found, accounts=left).released(int(self._now()))
+            return replace(found.only(accounts), acts_from_unix_s=at_unix_s).released(int(self._now()))
 
         return await self._in_force(await self._changed(id, released))
 
+    async def leave_to_people(self, id: str, because: str) -> Revocation:
+        def left(found: Revocation) -> Revocation:
+            hold = found.hold
+            if hold is None or not hold.releases_itself or found.state(self._now()) != "waiting":
+                return found
+            return replace(found, hold=replace(hold, because=f"{hold.because}; {because}", releases_itself=False))
+
+        return await self._changed(id, left)
+
     async def undo(self, id: str, by: str) -> Revocation:
         undone = await self._changed(id, lambda found: found.undone(int(self._now()), by))
-        await self._lift(undone)
+        await self._look_again({undone.id})
         return undone
 
     async def _changed(self, id: str, change: Callable[[Revocation], Revocation]) -> Revocation:
@@ -170,8 +183,11 @@ class BucketRevocations:
             record = records.get(held.revocation)
             if now >= held.expires_unix_s or (record is not None and record.state(now) != "active"):
                 overdue.append(Write(entry.key, _encoded(wanted.get(entry.key)), entry.revision))
-        changed = sum(revision is not None for revision in await self._bucket.write(overdue))
-        return changed + await self._enforce(wanted, present)
+        revisions = await self._bucket.write(overdue)
+        written = [write.key for write, revision in zip(overdue, revisions, strict=True) if revision is not None]
+        written += await self._enforce(wanted, present)
+        await self._look_again({wanted[key].revocation for key in written if key in wanted})
+        return len(written)
 
     async def _created(self, revocation: Revocation) -> Revocation:
         """What stands under its id: the given one if it is new, else the one that was there."""
@@ -200,10 +216,10 @@ class BucketRevocations:
                 return revocation
         raise Fenced("revocations", self._fence.epoch)
 
-    async def _enforce(self, wanted: dict[str, Enforcement], present: Iterable[Entry]) -> int:
-        """Writes each where nothing stronger is in force; returns how many keys it changed. ``present`` is what is
+    async def _enforce(self, wanted: dict[str, Enforcement], present: Iterable[Entry]) -> set[str]:
+        """Writes each where nothing stronger is in force; returns the keys that it changed. ``present`` is what is
         believed to be there; what turns out to be wrong is read again."""
-        changed = 0
+        changed = set[str]()
         entries = list({**{key: Entry(key, None, 0) for key in wanted}, **{e.key: e for e in present}}.values())
         entries = [entry for entry in entries if entry.key in wanted]
         for _ in range(_MAX_ROUNDS):
@@ -215,7 +231,7 @@ class BucketRevocations:
             if not writes:
                 return changed
             revisions = await self._bucket.write(writes)
-            changed += sum(revision is not None for revision in revisions)
+            changed |= {write.key for write, revision in zip(writes, revisions, strict=True) if revision is not None}
             refused = [write.key for write, revision in zip(writes, revisions, strict=True) if revision is None]
             entries = await self._bucket.get_many(refused)
         raise _contended("a revocation's accounts")
@@ -227,11 +243,23 @@ class BucketRevocations:
             return True
         return held != wanted and _rank(held) <= _rank(wanted)
 
-    async def _lift(self, revocation: Revocation) -> None:
-        """Takes it off every key that it holds; another active revocation that covers the key takes its place."""
+    async def _look_again(self, written: set[str]) -> None:
+        """Behind every write of keys: what was undone between reading its record and writing its keys is taken off them again.
+        Whoever undoes writes the record first and looks at the keys then, so one of the two sees the other."""
+        for _ in range(_MAX_ROUNDS):
+            records = [unpack(entry) for entry in await self._bucket.get_many(map(_record_key, sorted(written)))]
+            gone = [record for record in records if record is not None and record.state(self._now()) != "active"]
+            if not gone:
+                return
+            written = set[str]().union(*[await self._lift(record) for record in gone])
+        raise _contended("what was lifted")
+
+    async def _lift(self, revocation: Revocation) -> set[str]:
+        """Takes it off every key that it holds; another active revocation that covers the key takes its place. The ids of
+        those that did."""
         others = [record for record in (await self._index.records()).values() if record.id != revocation.id]
         successors = self._strongest(others)
-        keys = revocation.keys()
+        keys, successor = revocation.keys(), set[str]()
         for _ in range(_MAX_ROUNDS):
             writes = []
             for entry in await self._bucket.get_many(keys):
@@ -239,8 +267,9 @@ class BucketRevocations:
                 if held is not None and held.revocation == revocation.id:
                     writes.append(Write(entry.key, _encoded(successors.get(entry.key)), entry.revision))
             if not writes:
-                return
+                return successor
             revisions = await self._bucket.write(writes)
+            successor |= {successors[write.key].revocation for write in writes if write.key in successors}
             keys = [write.key for write, revision in zip(writes, revisions, strict=True) if revision is None]
         raise _contended(f"revocation {revocation.id}")
 
@@ -283,11 +312,7 @@ def _pack(revocation: Revocation) -> bytes:
 
 
 def _protected(revocation: Revocation, entry: Protection) -> Conflict:
-    text = (
-        f"{entry.kind} {entry.target} is on the never-act list until unix second {entry.expires_unix_s}, because: "
-        f"{entry.reason}. Ask {entry.owner}, or remove the entry {entry.id} first"
-    )
-    return Conflict(f"revocation {revocation.id}", text)
+    return Conflict(f"revocation {revocation.id}", entry.words)
 
 
 def _contended(what: str) -> Unavailable:

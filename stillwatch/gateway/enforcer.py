@@ -165,6 +165,7 @@ class Enforcer:
             None if of_account is None else of_account.enforcement,
             None if of_organisation is None else of_organisation.enforcement,
             now,
+            account,
         )
 
     def refused(self, enforcement: Enforcement, account: str | None, organisation: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -70,6 +71,20 @@ async def test_the_proposer_alone_is_not_enough_however_often_and_with_whatever_
         assert (await agree(world.http, made["id"]))[1]["state"] == "waiting"
     assert await authz(world) == 200
     assert [entry.action for entry in await world.hub.audit.newest(10)] == ["revocation.propose"]
+
+
+async def test_whose_organisation_is_protected_while_it_waits_is_spared_when_people_agree(world: World) -> None:
+    campaign = world.book.all["c-1"]
+    acme = tuple(replace(member, organisation="acme") for member in campaign.members[:3])
+    world.book.put(replace(campaign, members=(*acme, *campaign.members[3:])))
+    made = await proposed(world, CAMPAIGN)
+    entry = {"organisation": "acme", "reason": "contract talks", "owner": "anna", "ttl_s": 86_400}
+    assert (await world.http.post("/v1/never-act", json=entry)).status_code == 201
+    world.campaigns.down = world.shards.down = True
+    _, agreed = await agree(other(world), made["id"])
+    assert (agreed["state"], agreed["account_count"]) == ("active", 147)
+    assert agreed["spared"] == [member.account for member in acme]
+    assert [await authz(world, f"acct-{number}") for number in (0, 3)] == [200, 403]
 
 
 async def test_two_keys_of_one_owner_are_one_person() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from http_world import KEYS, World, a_campaign
+from http_world import KEYS, NOW_UNIX_S, PARTITIONS, World, a_campaign
+from manual_clock import ManualClock
 
 from serve.keys import SCOPES, mint, parse_key_ring
+from stillwatch.never_act import protection_id
 from stillwatch.revocation import Hold, Revocation, revocation_id
+from stillwatch.settings import Settings
 from stillwatch.verdict import Member
+from streams.hub import memory_hub
+from streams.memory import MemoryNats
 
 ENTRY = {"account": "acct-1", "reason": "a reviewer of ours", "owner": "anna", "ttl_s": 86_400}
 REVOKE = {"account": "acct-1", "action": "suspend", "reason": "case 7", "ttl_s": 600}
@@ -46,6 +52,19 @@ async def test_who_is_protected_can_not_be_acted_on_and_the_answer_says_whom_to_
     assert await authz(world) == 403
 
 
+async def test_while_the_shards_are_away_an_account_of_a_protected_organisation_can_be_acted_on_by_hand(
+    world: World,
+) -> None:
+    await protect(world, account=None, organisation="acme")
+    await protect(world, account="acct-8")
+    await world.http.post("/v1/events", json=world.event("r-1", "acct-9", stillwatch__org__id="acme"))
+    assert (await world.http.post("/v1/revocations", json={**REVOKE, "account": "acct-9"})).status_code == 409
+    world.shards.down = True
+    assert (await world.http.post("/v1/revocations", json={**REVOKE, "account": "acct-9"})).status_code == 201
+    assert (await world.http.post("/v1/revocations", json={**REVOKE, "account": "acct-8"})).status_code == 409
+    assert [await authz(world, account) for account in ("acct-9", "acct-8")] == [403, 200]
+
+
 async def test_of_a_campaign_the_protected_members_are_spared_and_named(world: World) -> None:
     await protect(world)
     answer = await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-1"})
@@ -68,6 +87,38 @@ async def test_a_protected_organisation_protects_its_accounts(world: World) -> N
     world.book.put(campaign)
     body = (await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-2"})).json()
     assert (body["accounts"], body["spared"]) == (["acct-8"], ["acct-9"])
+
+
+async def test_whom_the_policy_file_names_people_do_not_act_on_either_and_the_entry_can_not_be_removed() -> None:
+    clock = ManualClock(NOW_UNIX_S)
+    world = World(clock=clock, hub=memory_hub(MemoryNats(Settings(partitions=PARTITIONS), clock), ("acct-1",)))
+    world.book.put(a_campaign("c-1", [(f"acct-{n}", 0.95) for n in range(4)]))
+    answer = await world.http.post("/v1/revocations", json=REVOKE)
+    assert answer.status_code == 409
+    assert "policy file" in answer.json()["detail"]
+    body = (await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-1"})).json()
+    assert (body["accounts"], body["spared"]) == (["acct-0", "acct-2", "acct-3"], ["acct-1"])
+    assert await authz(world) == 200
+    assert (await world.http.get("/v1/never-act")).json()["entries"] == []
+    answer = await world.http.delete(f"/v1/never-act/{protection_id('account', 'acct-1')}")
+    assert answer.status_code == 409
+    made = await protect(world)  # one of its own beside it can come and go
+    assert (await world.http.delete(f"/v1/never-act/{made['id']}")).status_code == 200
+    assert (await world.http.post("/v1/revocations", json=REVOKE)).status_code == 409
+
+
+async def test_a_protected_account_passes_when_its_organisation_is_acted_on(world: World) -> None:
+    await protect(world)
+    made = await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "organisation": "acme"})
+    other = world.client(KEYS.by_scope["approvals:write"])
+    acting = (await other.post(f"/v1/approvals/{made.json()['id']}", json={})).json()
+    assert (acting["state"], acting["spared"]) == ("active", ["acct-1"])
+
+    async def of_acme(account: str) -> int:
+        headers = {"x-stillwatch-account": account, "x-stillwatch-org": "acme"}
+        return (await world.client().get("/authz/v1/chat", headers=headers)).status_code
+
+    assert [await of_acme(account) for account in ("acct-1", "acct-2")] == [200, 403]
 
 
 async def test_an_entry_ends_by_itself_and_says_before_that_it_will(world: World) -> None:
@@ -183,6 +234,26 @@ async def test_a_campaign_is_undone_with_all_its_verdicts_and_what_waits_is_reje
     assert (entry.action, entry.details["verdicts"]) == ("campaign.undo", ["v-1a", "v-2b"])
 
 
+async def test_undoing_a_campaign_undoes_what_was_done_under_the_names_of_those_that_became_a_part_of_it(
+    world: World,
+) -> None:
+    world.book.put(replace(a_campaign("c-1"), absorbed=("c-2", "c-3")))
+    for verdict, account, campaign in (("v-1a", "a", "c-1"), ("v-2b", "b", "c-2"), ("v-3c", "c", "c-4")):
+        await world.revocations.put(of_a_verdict(world, verdict, account, campaign=campaign))
+    world.campaigns.down = True
+    body = (await world.http.post("/v1/undo", json={"campaign": "c-1"})).json()
+    assert body["account_count"] == 1, "nobody waits for the aggregator to be freed"
+    [gap] = body["incomplete"]
+    assert "merged" in gap
+    assert [await authz(world, account) for account in "abc"] == [200, 403, 403]
+    world.campaigns.down = False
+    body = (await world.http.post("/v1/undo", json={"campaign": "c-1"})).json()
+    assert (body["account_count"], body["incomplete"]) == (1, [])
+    assert [await authz(world, account) for account in "abc"] == [200, 200, 403]
+    [entry, _] = await world.hub.audit.newest(5)
+    assert (entry.action, entry.target, entry.details["verdicts"]) == ("campaign.undo", "campaign c-1", ["v-2b"])
+
+
 async def test_what_a_person_did_to_a_campaign_is_undone_with_it(world: World) -> None:
     await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-1"})
     assert await authz(world) == 403
@@ -203,6 +274,8 @@ async def test_a_verdict_that_acted_on_nobody_is_not_found(world: World) -> None
     assert (await world.http.post("/v1/undo", json={"verdict": "v-00"})).status_code == 404
     assert (await world.http.post("/v1/undo", json={"campaign": "c-9"})).status_code == 404
     assert (await world.http.post("/v1/undo", json={})).status_code == 422
+    world.campaigns.down = True  # maybe something was done to one that became a part of it
+    assert (await world.http.post("/v1/undo", json={"campaign": "c-9"})).status_code == 503
 
 
 async def test_undo_needs_the_scope_of_revocations(world: World) -> None:

@@ -9,9 +9,11 @@ import pytest
 from stream_values import NOW, a_revocation
 from stream_worlds import World
 
-from stillwatch.errors import Conflict
-from stillwatch.never_act import Protection
-from stillwatch.revocation import Enforcement, Hold, Revocation
+from stillwatch.errors import Conflict, Unavailable
+from stillwatch.never_act import Protection, organisations_of
+from stillwatch.revocation import Enforcement, Hold, Revocation, stronger
+from streams.bucket import Write
+from streams.never_act import BucketNeverAct
 from streams.revocations import BucketRevocations
 
 DAY_S = 86_400
@@ -119,6 +121,18 @@ async def test_what_is_released_acts_on_the_accounts_that_are_left(world: World)
     assert released.expires_unix_s == NOW + 50 + 3_600
 
 
+async def test_what_is_left_to_people_waits_on_and_says_why(world: World) -> None:
+    await world.hub.revocations.put(a_waiting(releases_itself=True))
+    for _ in range(2):
+        left = await world.hub.revocations.leave_to_people("r-1", "too many at once")
+        assert left.hold is not None
+        assert (left.hold.because, left.hold.releases_itself) == ("blast radius: too many; too many at once", False)
+    await world.hub.revocations.release("r-1", ["acct-1"], NOW + 900)
+    assert (await world.hub.revocations.get("r-1")).acts_from_unix_s == NOW + 900
+    assert await world.hub.revocations.leave_to_people("r-1", "late") == await world.hub.revocations.get("r-1")
+    assert await state(world) == "active"
+
+
 async def test_a_record_that_waits_is_read_back_as_it_was(world: World) -> None:
     await world.hub.revocations.put(a_waiting())
     assert await world.hub.revocations.get("r-1") == a_waiting()
@@ -138,6 +152,29 @@ async def test_an_entry_is_read_back_replaced_and_removed(world: World) -> None:
     for _ in range(2):
         await world.hub.never_act.remove(longer.id)
     assert [one.target for one in await world.hub.never_act.list()] == ["acme & co"]
+
+
+async def test_only_what_was_read_is_removed_where_that_is_asked_for(world: World) -> None:
+    await world.hub.never_act.put(an_entry())
+    await world.hub.never_act.remove(an_entry().id, an_entry(ttl_s=5))
+    assert await world.hub.never_act.list() == [an_entry()]
+    await world.hub.never_act.remove(an_entry().id, an_entry())
+    assert await world.hub.never_act.list() == []
+
+
+async def test_while_an_entry_can_not_be_read_nobody_is_acted_on_and_adding_it_again_mends_it(world: World) -> None:
+    store = world.hub.never_act
+    assert isinstance(store, BucketNeverAct)
+    await store.put(an_entry("b"))
+    await store._bucket.write([Write(f"never_act.{an_entry().id}", b"{half of it", 0)])
+    for attempt in (store.list, lambda: world.hub.revocations.put(a_revocation("r-1", "c"))):
+        with pytest.raises(Unavailable, match=rf"{an_entry().id}.* never-act add"):
+            await attempt()
+    assert await held(world, "account.c") is None
+    await store.put(an_entry())
+    assert {one.target for one in await store.list()} == {"acct-1", "b"}
+    await world.hub.revocations.put(a_revocation("r-1", "c"))
+    assert await held(world, "account.c") is not None
 
 
 async def test_the_list_is_bounded_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +207,27 @@ async def test_of_many_accounts_the_protected_ones_are_spared_and_named(world: W
     assert await held(world, "account.c") is not None
 
 
+async def test_an_organisations_revocation_names_the_accounts_that_were_protected_when_it_began_to_act(
+    world: World,
+) -> None:
+    await world.hub.never_act.put(an_entry("a"))
+    whole = {"target_kind": "organisation", "target": "acme", "accounts": ()}
+    await world.hub.revocations.put(a_revocation("r-1", **whole))
+    found = await held(world, "org.acme")
+    assert found is not None
+    assert found.spared == frozenset("a")
+    await world.hub.revocations.undo("r-1", "op")
+    await world.hub.revocations.put(a_waiting("r-2", people=1, **whole))
+    await world.hub.never_act.put(an_entry("b"))
+    acting = await world.hub.revocations.approve("r-2", "anna")
+    assert acting.spared == ("a", "b")
+    assert await held(world, "org.acme") == acting.enforcement()
+    of_organisation = acting.enforcement()
+    assert [stronger(None, of_organisation, NOW, account) for account in ("a", "b", "c", None)] == [
+        None, None, of_organisation, of_organisation,
+    ]  # fmt: skip
+
+
 async def test_after_its_end_an_entry_protects_nobody(world: World) -> None:
     await world.hub.never_act.put(an_entry(ttl_s=100))
     world.clock.advance(100)
@@ -184,6 +242,18 @@ async def test_who_was_protected_while_it_waited_is_spared_when_it_acts(world: W
     assert (await world.hub.revocations.approve("r-1", "anna")).spared == ("b",)
     assert (await world.hub.revocations.release("r-2", ["a", "b"])).spared == ("b",)
     assert await held(world, "account.b") is None
+
+
+async def test_whose_organisation_was_protected_while_it_waited_is_spared_when_it_acts(world: World) -> None:
+    whose = organisations_of(["acme", None, "other", "acme"])
+    for id, changes in (("r-1", {"people": 1}), ("r-2", {"releases_itself": True})):
+        await world.hub.revocations.put(a_waiting(id, "a", "b", "c", "d", organisations=whose, **changes))  # type: ignore[arg-type]
+    await world.hub.never_act.put(an_entry("acme", kind="organisation"))
+    approved = await world.hub.revocations.approve("r-1", "anna")
+    assert (approved.accounts, approved.spared, approved.organisations) == (("b", "c"), ("a", "d"), ())
+    released = await world.hub.revocations.release("r-2", ["b", "d"])
+    assert (released.accounts, released.spared, released.organisations) == (("b",), ("d",), ())
+    assert [await held(world, f"account.{account}") is None for account in "abcd"] == [True, False, False, True]
 
 
 async def test_an_observation_of_a_protected_account_is_allowed(world: World) -> None:

@@ -38,6 +38,7 @@ CALLS: dict[str, Call] = {
     "list": lambda world, feed: world.hub.revocations.list(),
     "undo": lambda world, feed: world.hub.revocations.undo("r-1", "op"),
     "approve": lambda world, feed: world.hub.revocations.approve("r-1", "anna"),
+    "leave": lambda world, feed: world.hub.revocations.leave_to_people("r-1", "too many"),
     "release": lambda world, feed: world.hub.revocations.release("r-1", ["a"]),
     "protect": lambda world, feed: world.hub.never_act.put(PROTECTION),
     "remove": lambda world, feed: world.hub.never_act.remove(PROTECTION.id),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 from stream_values import NOW, a_revocation
 from stream_worlds import World
 
 from stillwatch.errors import Conflict, NotFound
-from stillwatch.revocation import Enforcement
+from stillwatch.never_act import organisations_of
+from stillwatch.revocation import Enforcement, Hold
 from streams.bucket import Write
 from streams.revocations import BucketRevocations
 
@@ -17,6 +19,12 @@ from streams.revocations import BucketRevocations
 def store(world: World) -> BucketRevocations:
     assert isinstance(world.hub.revocations, BucketRevocations)
     return world.hub.revocations
+
+
+def another(world: World) -> BucketRevocations:
+    """Of another process."""
+    mine = store(world)
+    return BucketRevocations(mine._bucket, mine._control, world.hub.never_act, world.clock, mine._fence)
 
 
 async def held(world: World, key: str) -> Enforcement | None:
@@ -173,6 +181,14 @@ async def test_a_campaign_of_10000_accounts_fits_into_one_record(world: World) -
     assert await store(world).list() == [revocation]
 
 
+async def test_10000_accounts_of_10000_organisations_that_wait_fit_into_one_record(world: World) -> None:
+    accounts = [f"{number:064}" for number in range(10_000)]
+    hold = Hold("too many", 2, NOW + 60)
+    revocation = a_revocation("r-1", *accounts, hold=hold, organisations=organisations_of(accounts))
+    await store(world).put(revocation)
+    assert await store(world).get("r-1") == revocation
+
+
 async def test_a_revocation_too_large_for_one_record_says_so(world: World) -> None:
     accounts = tuple(f"{number:064}" for number in range(20_000))
     with pytest.raises(Conflict, match="split it"):
@@ -243,6 +259,39 @@ async def test_reconcile_lifts_what_a_crashed_undo_left_in_force(world: World) -
         await store(world)._bucket.write([Write(key, left_over, entry.revision)])
     assert await store(world).reconcile() == 2
     assert [await holder(world, account) for account in "ab"] == ["r-mild", None]
+
+
+async def test_what_is_undone_while_reconcile_works_is_not_put_back(world: World) -> None:
+    await store(world).put(a_revocation("r-1", "a", "b"))
+    entry = await store(world)._bucket.get("account.a")
+    await store(world)._bucket.write([Write("account.a", None, entry.revision)])  # half of it was lost in a crash
+    scan = store(world)._bucket.scan
+
+    async def and_then_somebody_undoes_it(*patterns: str) -> object:
+        found = await scan(*patterns)
+        await another(world).undo("r-1", "anna")
+        return found
+
+    store(world)._bucket.scan = and_then_somebody_undoes_it  # type: ignore[method-assign, assignment]
+    await store(world).reconcile()
+    assert [await holder(world, account) for account in "ab"] == [None, None]
+
+
+async def test_what_is_undone_while_it_takes_the_place_of_another_does_not_come_back(world: World) -> None:
+    for id, action in (("r-mildest", "throttle"), ("r-mild", "challenge"), ("r-strong", "revoke")):
+        await store(world).put(a_revocation(id, "a", "b", action=action))
+    get_many, other = store(world)._bucket.get_many, another(world)
+
+    async def after_somebody_has_undone_the_milder_one(keys: Iterable[str]) -> object:
+        wanted = list(keys)
+        if "account.a" in wanted and (await other.get("r-mild")).undone_unix_s is None:
+            other._bucket.get_many = get_many  # type: ignore[method-assign]
+            await other.undo("r-mild", "anna")
+        return await get_many(wanted)
+
+    store(world)._bucket.get_many = after_somebody_has_undone_the_milder_one  # type: ignore[method-assign, assignment]
+    await store(world).undo("r-strong", "ben")
+    assert [await holder(world, account) for account in "ab"] == ["r-mildest", "r-mildest"]
 
 
 async def test_reconcile_leaves_an_operators_own_key_alone(world: World) -> None:

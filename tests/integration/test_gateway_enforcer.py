@@ -15,6 +15,7 @@ from nats.js.kv import KeyValue
 from launch.embedded import EmbeddedNats
 from stillwatch import subjects
 from stillwatch.gateway import Enforcer
+from stillwatch.revocation import Enforcement
 
 
 @pytest.fixture
@@ -94,6 +95,20 @@ async def test_of_account_and_organisation_the_stronger_one_holds(
     assert (both.revocation, alone.revocation) == ("r-org", "r-acct")
     assert enforcer.check(None, "Ümlaut & Söhne") == both
     assert enforcer.check("acct-2", "another") is None
+
+
+async def test_an_account_that_its_organisations_revocation_spares_passes(
+    buckets: tuple[KeyValue, KeyValue], enforcer: Enforcer
+) -> None:
+    revocations, _ = buckets
+    spares = Enforcement("r-org", "suspend", "because", NEVER, spared=frozenset({"acct-1", "acct-2"}))
+    await revocations.put("org.acme", spares.encode())
+    await revocations.put("account.acct-2", an_enforcement("r-acct", "throttle"))
+    await eventually(lambda: enforcer.stats.keys == 2)
+    found = {account: enforcer.check(account, "acme") for account in ("acct-1", "acct-2", "acct-3", None)}
+    assert {account: one and one.revocation for account, one in found.items()} == {
+        "acct-1": None, "acct-2": "r-acct", "acct-3": "r-org", None: "r-org",
+    }  # fmt: skip
 
 
 async def test_an_expired_enforcement_holds_nothing(buckets: tuple[KeyValue, KeyValue], enforcer: Enforcer) -> None:

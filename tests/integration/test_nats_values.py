@@ -266,7 +266,7 @@ async def test_the_api_connects_with_its_own_login(address: str) -> None:
     nats = NatsSettings(
         urls=(f"nats://scorer:pw-scorer@{address}",), api=NatsLogin(urls=(f"nats://api:pw-api@{address}",))
     )
-    ports = await make_serve_ports(Settings(partitions=4, nats=nats))
+    ports = await make_serve_ports(Settings(partitions=4, nats=nats), ())
     try:
         await ports.control.set_enforcement(False)  # the scorer could not
         assert await ports.control.enforcement() is False

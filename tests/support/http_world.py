@@ -191,7 +191,7 @@ class LocalEnforcer:
             return None
         of_account = self._keys.get(account_key(account)) if account else None
         of_organisation = self._keys.get(organisation_key(organisation)) if organisation else None
-        return stronger(of_account, of_organisation, now_unix_s)
+        return stronger(of_account, of_organisation, now_unix_s, account)
 
 
 @dataclass

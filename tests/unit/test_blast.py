@@ -54,6 +54,17 @@ def test_a_verdict_within_all_limits_goes_ahead_whole() -> None:
     assert admitted.held is None
 
 
+def test_what_waited_at_several_ticks_is_limited_when_it_is_let_act_at_one() -> None:
+    blast = BlastRadius(PolicyLimits())
+    for tick in range(3):
+        assert admit(blast, accounts(600, f"t{tick}"), now_s=tick * 900.0)[0].held is None
+    assert blast.release(accounts(600, "t0"), 3_600, 100_000, NOBODYS, 5_000) is None
+    limit = blast.release(accounts(600, "t1"), 3_600, 100_000, NOBODYS, 5_000)
+    assert limit is not None
+    assert limit.name == "accounts_per_minute"
+    assert blast.release(accounts(400, "t2"), 3_600, 100_000, NOBODYS, 5_000) is None, "what did not fit does not count"
+
+
 def test_a_verdict_beyond_a_minutes_accounts_waits_whole_by_default() -> None:
     [admitted] = admit(BlastRadius(PolicyLimits()), accounts(1_001))
     assert admitted.verdict == a_verdict(*accounts(1_001))

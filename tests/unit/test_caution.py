@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from actors.aggregator import Aggregator, AggregatorPorts
 from actors.snapshots import Snapshots
 from launch.settings import load_policy
 from stillwatch.never_act import Protection
-from stillwatch.ports import Mark, Part
+from stillwatch.ports import AuditEntry, Mark, Part
 from stillwatch.revocation import Revocation
 from stillwatch.settings import Policy, PolicyLimits, Settings
 from stillwatch.summary import AccountSummary, Report, encode_report
@@ -125,6 +125,26 @@ async def test_what_was_done_stays_done_when_a_later_life_decides_it_again_from_
     assert await life.acted_on() == acted
     assert await life.revocations("waiting") == []
     assert not [one for one in await life.hub.audit.newest(100) if "because" in one.details]
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+async def test_whom_a_person_freed_after_the_snapshot_a_later_life_does_not_act_on_again(gone: int) -> None:
+    """Also when what it finds is not quite the same any more (``gone`` accounts have not come back), under another id."""
+    life = await a_life()
+    await life.aggregator._save()
+    await life.tick(0)
+    [undone] = await life.revocations("active")
+    await life.hub.revocations.undo(undone.id, "anna")
+    before = {one.id for one in await life.verdicts()}
+    life.begin()
+    await life.aggregator._recall()
+    left = [one for one in POOL if one.account not in undone.accounts[:gone]]
+    await life.tick(0, (HONEST, left))
+    assert (await life.aggregator.status()).snapshots.restored == 1
+    assert not await life.acted_on() & set(undone.accounts)
+    if not gone:
+        assert {one.id for one in await life.verdicts()} == before
+        assert {one.id for one in await life.revocations()} == {undone.id}
 
 
 async def test_what_waits_for_fresh_state_is_let_act_by_a_life_that_begins_with_a_snapshot() -> None:
@@ -276,6 +296,24 @@ async def test_a_new_life_lets_act_what_the_one_before_held() -> None:
     assert await life.acted_on() == set(waiting.accounts)
 
 
+async def test_what_an_enforcing_policy_held_does_not_act_by_itself_under_a_shadow_policy() -> None:
+    life = await a_life()
+    await make_it_lag(life)
+    await life.tick(0)
+    [waiting] = await life.revocations("waiting")
+    life.clock.advance(-3 * 3_600 + 900)
+    life.policy = POLICY.model_copy(update={"mode": "shadow"})
+    life.begin()
+    await life.aggregator._recall()
+    await life.tick(1)
+    assert (await life.aggregator.status()).stale == ()
+    assert await life.acted_on() == set()
+    assert [one.id for one in await life.revocations("waiting")] == [waiting.id]
+    for person in ("anna", "ben"):
+        await life.hub.revocations.approve(waiting.id, person)
+    assert await life.acted_on() == set(waiting.accounts), "people decide whatever the mode"
+
+
 async def test_who_is_no_longer_a_member_is_not_acted_on_when_the_state_is_fresh_again() -> None:
     life = await a_life()
     await make_it_lag(life)
@@ -286,6 +324,31 @@ async def test_who_is_no_longer_a_member_is_not_acted_on_when_the_state_is_fresh
     life.clock.advance(-3 * 3_600 + 900)
     await life.tick(1)
     assert await life.acted_on() == set(waiting.accounts) - {gone}
+
+
+async def test_what_waited_at_many_ticks_is_not_let_act_at_once_beyond_the_limit_but_left_to_people() -> None:
+    life = await a_life()
+    await make_it_lag(life)
+    await life.tick(0)
+    [first] = await life.revocations("waiting")
+    second = replace(first, id="r-zz", verdict="v-zz", accounts=first.accounts[:5])  # of another tick
+    assert first.id < second.id, "in this order they are let act"
+    await life.hub.revocations.put(second)
+    life.clock.advance(-3 * 3_600)
+    life.policy = limited(max_accounts_per_minute=len(first.accounts))
+    for number in (1, 2):
+        life.clock.advance(900)
+        life.begin()
+        await life.aggregator._recall()
+        await life.tick(number)
+    assert await life.acted_on() == set(first.accounts)
+    [waiting] = await life.revocations("waiting")
+    assert (waiting.id, waiting.hold and waiting.hold.releases_itself) == ("r-zz", False)
+    assert "accounts a minute" in (waiting.hold.because if waiting.hold else "")
+    assert sorted(await life.audited()) == ["revocation.released", "revocation.waiting", "revocation.waiting"]
+    for person in ("anna", "ben"):
+        await life.hub.revocations.approve(waiting.id, person)
+    assert {one.id for one in await life.revocations("active")} == {first.id, "r-zz"}
 
 
 async def test_while_it_stays_stale_nothing_is_let_act() -> None:
@@ -310,6 +373,18 @@ async def test_protected_accounts_are_in_no_verdict() -> None:
     assert (await life.aggregator.status()).never_act == 5
 
 
+async def test_an_organisation_protected_while_the_policys_proposal_waits_is_spared_when_people_agree() -> None:
+    life = await a_life(limited(max_accounts_per_minute=10))
+    whose = {one.account: f"org-{number % 30}" for number, one in enumerate(POOL)}
+    await life.tick(0, (HONEST, [replace(one, organisation=whose[one.account]) for one in POOL]))
+    [waiting] = await life.revocations("waiting")
+    of_one = {account for account in waiting.accounts if whose[account] == "org-7"}
+    await life.hub.never_act.put(Protection("organisation", "org-7", "anna", "a contract", 0, 2**32, "api-key:ops"))
+    for person in ("anna", "ben"):
+        await life.hub.revocations.approve(waiting.id, person)
+    assert await life.acted_on() == set(waiting.accounts) - of_one != set(waiting.accounts)
+
+
 async def test_the_end_of_a_protection_is_said_before_and_after_once(caplog: pytest.LogCaptureFixture) -> None:
     life = await a_life()
     now_s = int(life.clock.unix_s)
@@ -325,6 +400,24 @@ async def test_the_end_of_a_protection_is_said_before_and_after_once(caplog: pyt
     assert await life.hub.never_act.list() == []
     status = await life.aggregator.status()
     assert (status.never_act_ended, status.never_act_ends_soon, status.never_act) == (1, (), 0)
+
+
+async def test_a_protection_that_is_renewed_while_its_end_is_said_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    life = await a_life()
+    now_s = int(life.clock.unix_s)
+    entry = Protection("account", "acct-1", "anna", "a reviewer", now_s - 3_600, now_s, "api-key:ops")
+    renewed = replace(entry, created_unix_s=now_s, expires_unix_s=now_s + 3_600)
+    await life.hub.never_act.put(entry)
+    append = life.hub.audit.append
+
+    async def while_its_owner_renews_it(said: AuditEntry) -> None:
+        await append(said)
+        await life.hub.never_act.put(renewed)
+
+    monkeypatch.setattr(life.hub.audit, "append", while_its_owner_renews_it)
+    await life.aggregator._reconcile()
+    assert await life.audited() == ["never_act.ended"]
+    assert await life.hub.never_act.list() == [renewed]
 
 
 async def test_without_the_never_act_list_nothing_is_decided_until_it_can_be_read(

@@ -112,6 +112,29 @@ def test_shadow_and_what_was_held_back_are_said_and_nothing_is_claimed_to_have_b
     assert "No revocation of it is on record" in text
 
 
+def test_what_was_held_back_and_acted_later_does_not_claim_to_have_done_nothing() -> None:
+    verdict = a_verdict(mode="shadow", reason="held back, stale: lag. campaign c-1: …")
+    hold = Hold("stale: lag", 2, NOW_S + 60, releases_itself=True)
+    waiting = replace(carried_out(verdict), mode="enforce", hold=hold)
+
+    def done(now: Revocation, at_s: int = NOW_S) -> str:
+        return " ".join(explain(verdict, [now], [], at_s).summary)
+
+    assert "It is held back and does nothing until it is let act. revoke would mean" in done(waiting)
+    released = done(waiting.released(NOW_S + 5))
+    assert "it acted by itself, when what is known was fresh again" in released
+    assert "(revoke), for at most" in released
+    assert "does nothing" not in released
+    agreed = waiting.approved(NOW_S, "anna").approved(NOW_S, "ben")
+    assert "it acted because people agreed (anna, ben)" in done(agreed)
+    assert "never acted: it was rejected" in done(waiting.undone(NOW_S + 1, "anna"))
+    assert "never acted: nobody let it act in time" in done(waiting, NOW_S + 60)
+    text = text_of(explain(verdict, [waiting.released(NOW_S + 5)], [], NOW_S + 6))
+    assert "Who agreed: nobody. Then it acted by itself" in text
+    shadow = replace(waiting, mode="shadow", hold=None)
+    assert "In shadow: it says what would be done and does nothing" in done(shadow)
+
+
 def test_a_verdict_of_an_older_version_is_explained_as_far_as_it_goes() -> None:
     old = Verdict.from_map({key: value for key, value in a_verdict().to_map().items() if key != "grounds"})
     found = explain(old, [], [], NOW_S)

@@ -50,10 +50,6 @@ def test_what_was_done_is_not_done_again_but_a_stronger_action_is() -> None:
     assert actions(a_campaign(a=0.999), acted_on={"a": "throttle"}) == {"a": "revoke"}
 
 
-def test_the_never_act_list_is_kept() -> None:
-    assert actions(a_campaign(a=0.999), DEFAULT.model_copy(update={"never_act": ("a",)})) == {}
-
-
 def test_the_same_decision_has_the_same_id_and_another_one_has_not() -> None:
     population = Population(10, {}, {})
     first, again = (decide_campaign(a_campaign(), DEFAULT, population, now, "sha")[0] for now in (5, 6))
