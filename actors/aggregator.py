@@ -133,6 +133,7 @@ class Aggregator:
             await self._leads.win()
             try:
                 await self._recall()
+                self._evaluated_unix_nano = self._gate.evaluated_unix_nano  # an earlier life has done all of it
                 await self._act()
             except Fenced as error:
                 log.error("%s", error)
@@ -215,8 +216,11 @@ class Aggregator:
         await self._save()
 
     async def _save(self) -> None:
-        """Between two evaluations. What comes meanwhile is in the next one."""
+        """Between two evaluations. What comes meanwhile is in the next one. In the midst of one (it was cancelled, or failed) there
+        is nothing to save: the gate holds the tick for evaluated, and the next life would never make up what is left of it."""
         snapshots, evaluated = self._ports.snapshots, self._gate.evaluated_unix_nano
+        if evaluated != self._evaluated_unix_nano:
+            return
         gate, closed = self._gate.state(), self._gate.closed(range(self._settings.partitions))
         now = evaluated, closed
         if snapshots is None or now == self._saved:

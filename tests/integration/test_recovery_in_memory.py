@@ -6,11 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from random import Random
+from typing import cast
 
 import pytest
-from recovery_worlds import EVENTS, PARTITIONS, SETTINGS, Broker, Cluster, in_the_backtest
+from recovery_worlds import EVENTS, PARTITIONS, SETTINGS, Broker, Cluster, Interrupted, in_the_backtest
 
+from stillwatch.ports import VerdictLog
 from stillwatch.verdict import Verdict
 
 CAMPAIGNS, VERDICTS, LAST_TICK = in_the_backtest()
@@ -80,6 +83,41 @@ async def test_whatever_is_killed_whenever_the_outcome_is_that_of_an_uninterrupt
         revocations = await cluster.broker.hub.revocations.list()
         enforced = {one.id for one in await announced(cluster) if one.mode == "enforce" and one.action != "observe"}
         assert {one.verdict for one in revocations} == enforced
+
+
+def interrupted(broker: Broker, instead: Callable[[], Awaitable[None]], times: int = 1) -> Interrupted:
+    """From now on the first verdicts do not simply go out."""
+    log = Interrupted(broker.hub.verdicts, instead, times)
+    broker.hub = replace(broker.hub, verdicts=cast(VerdictLog, log))
+    return log
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_an_aggregator_that_ends_in_the_midst_of_an_evaluation_leaves_no_half_of_it(how: str) -> None:
+    async with AsyncExitStack() as stack:
+        cluster = Cluster(Broker())
+        log = interrupted(cluster.broker, for_ever)
+        stack.push_async_callback(cluster.stop)
+        await cluster.start()
+        async with cluster.broker.feeding(1.5):
+            await log.reached.wait()
+            assert cluster.aggregator is not None
+            begun, done = cluster.aggregator._gate.evaluated_unix_nano, await cluster.evaluated()
+            assert begun > done
+            if how == "stopped":
+                await cluster.aggregator.stop()
+            else:
+                await cluster.kill_aggregator()
+            places = [one.place for one in await cluster.broker.store.names("aggregator")]
+            assert places == sorted(places)
+            assert all(place <= done for place in places)
+            await cluster.start_aggregator()
+        await cluster.has_evaluated(LAST_TICK)
+        assert await cluster.found() == (CAMPAIGNS, VERDICTS)
 
 
 async def test_a_snapshot_that_is_torn_is_passed_over_and_counted_and_the_one_before_it_serves(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from opentelemetry.trace import NoOpTracer
 from pool_world import a_world
@@ -18,9 +19,9 @@ from launch.settings import load_policy
 from stillwatch.backtest import Backtest
 from stillwatch.backtest.ours import Stillwatch
 from stillwatch.errors import Unavailable
-from stillwatch.ports import Folded, Mark, Part, SnapshotStore
+from stillwatch.ports import Folded, Mark, Part, SnapshotStore, VerdictLog
 from stillwatch.settings import DetectionSettings, IngestSettings, NatsSettings, Settings, SnapshotSettings
-from stillwatch.verdict import Campaign
+from stillwatch.verdict import Campaign, Verdict
 from streams import topology
 from streams.connection import close, connect
 from streams.hub import Hub, jetstream_hub, memory_hub
@@ -121,6 +122,24 @@ async def over_nats(url: str, directory: str, stack: AsyncExitStack) -> Broker:
     assert store is not None
     clock = RunningClock()
     return Broker(clock, store, jetstream_hub(client, settings, clock))
+
+
+class Interrupted:
+    """ports.VerdictLog in which the first ``times`` verdicts are met by ``instead``; all else is the log's own."""
+
+    def __init__(self, log: VerdictLog, instead: Callable[[], Awaitable[None]], times: int = 1) -> None:
+        self._log, self._instead, self._left = log, instead, times
+        self.reached = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def publish_verdict(self, verdict: Verdict, traceparent: str | None = None) -> None:
+        if self._left > 0:
+            self._left -= 1
+            self.reached.set()
+            await self._instead()
+        await self._log.publish_verdict(verdict, traceparent)
 
 
 @dataclass
