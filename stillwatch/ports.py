@@ -178,6 +178,8 @@ class AggregatorStatus:
     never_act: int = 0  # entries of the never-act list that hold
     never_act_ends_soon: tuple[str, ...] = ()  # their ids
     never_act_ended: int = 0  # entries that ended in this life
+    failed_evaluations: int = 0  # that raised something, and were made again from the newest snapshot: a bug of ours
+    left_out: int = 0  # reports, campaigns and verdicts that failed each time
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)

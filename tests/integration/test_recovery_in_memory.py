@@ -120,6 +120,25 @@ async def test_an_aggregator_that_ends_in_the_midst_of_an_evaluation_leaves_no_h
         assert await cluster.found() == (CAMPAIGNS, VERDICTS)
 
 
+async def too_large() -> None:
+    raise ValueError("one message is too large")
+
+
+async def test_an_evaluation_that_raises_something_is_made_again_from_the_newest_snapshot() -> None:
+    async with AsyncExitStack() as stack:
+        cluster = Cluster(Broker())
+        log = interrupted(cluster.broker, too_large)
+        stack.push_async_callback(cluster.stop)
+        await cluster.start()
+        async with cluster.broker.feeding(1.5):
+            await log.reached.wait()
+        await cluster.has_evaluated(LAST_TICK)
+        assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+        assert cluster.aggregator is not None
+        status = await cluster.aggregator.status()
+        assert (status.failed_evaluations, status.left_out) == (1, 0)
+
+
 async def test_a_snapshot_that_is_torn_is_passed_over_and_counted_and_the_one_before_it_serves(
     cluster: Cluster,
 ) -> None:

@@ -14,7 +14,9 @@ from stream_worlds import memory_world, until
 from summary_worlds import people, pool_accounts
 
 from actors.aggregator import Aggregator, AggregatorPorts
+from actors.tries import TRIES
 from launch.settings import load_policy
+from stillwatch.aggregator import AggregatorCore
 from stillwatch.errors import NotFound
 from stillwatch.ports import Folded, Mark, Part
 from stillwatch.settings import DetectionSettings, Settings
@@ -99,3 +101,31 @@ async def test_an_evaluation_that_fails_gives_the_core_back(monkeypatch: pytest.
             await aggregator._evaluate(FIRST * TICK)
     await aggregator._evaluate((FIRST + 1) * TICK)
     assert (await aggregator.status()).evaluations == 1
+
+
+async def test_what_fails_at_each_try_is_left_out_and_what_comes_after_it_is_evaluated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluate = AggregatorCore.evaluate
+
+    def fails_once_a_life(core: AggregatorCore, tick: int) -> list[Campaign]:
+        if tick == FIRST * TICK:
+            raise ArithmeticError
+        return evaluate(core, tick)
+
+    monkeypatch.setattr(AggregatorCore, "evaluate", fails_once_a_life)
+    monkeypatch.setattr("actors.aggregator._RETRY_S", 0.01)
+    aggregator, rng = await a_life(), np.random.default_rng(4)
+    summaries = people(rng, 100)
+    aggregator._begin()  # it recalls once more, as a process that starts
+    await aggregator.start()
+    await until(lambda: aggregator._recalled)
+    for life in range(1, TRIES):
+        assert (await reported(aggregator, 0, summaries)).taken
+        await until(lambda life=life: aggregator._lives == life + 2 and aggregator._recalled)  # type: ignore[misc]
+    assert (await reported(aggregator, 0, summaries)).taken
+    await reported(aggregator, 1, summaries)
+    await until(lambda: aggregator._evaluated_unix_nano == (FIRST + 1) * TICK)
+    status = await aggregator.status()
+    assert (status.failed_evaluations, status.left_out, status.accounts) == (TRIES - 1, 1, 100)
+    await aggregator.stop()
