@@ -133,6 +133,8 @@ class Shard:
             try:
                 if await self._claim(partition):
                     await self._work(partition, self._owned[partition])
+                else:
+                    self._why_not.pop(partition, None)  # another one has it, and says what is wrong with it
             except StillwatchError as error:
                 self._why_not[partition] = str(error)
                 log.warning("%s partition %d: %s", self.name, partition, error)
@@ -145,6 +147,7 @@ class Shard:
             elif lost is not None:
                 await self._close(lost)
             await asyncio.sleep(_RETRY_S)
+        self._why_not.pop(partition, None)  # it is another shard's by now
 
     async def _hand_over(self, owned: _Owned) -> None:
         """The next owner begins where this one has ended."""

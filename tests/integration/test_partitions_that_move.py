@@ -1,0 +1,61 @@
+"""Partitions go from shard to shard: what is said of them, what is left behind for the next owner, and who keeps what he has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+from recovery_worlds import PARTITIONS, Broker, Cluster
+
+from stillwatch.errors import Unavailable
+from stillwatch.ports import PartitionFeed
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    async with AsyncExitStack() as stack:
+        made = Cluster(Broker())
+        stack.push_async_callback(made.stop)
+        await made.start_aggregator()
+        await made.start_shard("shard-000")
+        yield made
+
+
+async def happens(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Waits for what other tasks do."""
+    async with asyncio.timeout(20):
+        while not await condition():  # noqa: ASYNC110 - nobody signals it
+            await asyncio.sleep(0.02)
+
+
+async def owned(cluster: Cluster, count: int) -> None:
+    async def are() -> bool:
+        return len(await cluster.owned()) == count
+
+    await happens(are)
+
+
+async def test_why_a_partition_was_not_worked_on_is_forgotten_when_another_shard_has_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = cluster.shards["shard-000"]
+
+    async def has_problems(count: int) -> bool:
+        return len((await first.status()).problems) == count
+
+    async def away(partition: int, after_sequence: int) -> PartitionFeed:
+        raise Unavailable(f"partition {partition}", "the stream is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(cluster.broker.hub.events, "open", away)
+        await happens(lambda: has_problems(PARTITIONS))
+        await cluster.start_shard("shard-001")
+
+        async def they_share() -> bool:
+            return len(first._members.wanted) == PARTITIONS // 2
+
+        await happens(they_share)
+    await owned(cluster, PARTITIONS)
+    await happens(lambda: has_problems(0))
