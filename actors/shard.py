@@ -109,7 +109,7 @@ class Shard:
 
     async def start(self) -> None:
         self._follow_wishes()
-        self._tasks = [asyncio.create_task(self._keep_leases()), asyncio.create_task(self._report())]
+        self._tasks = [asyncio.create_task(run) for run in (self._keep_leases(), self._watch(), self._report())]
 
     async def stop(self) -> None:
         """Stop pulling, leave snapshots, give the leases back: another shard need not wait for them to expire."""
@@ -286,11 +286,18 @@ class Shard:
             owned.letters = []
 
     async def _keep_leases(self) -> None:
+        """Waits for nothing else: with a slow broker a renewal alone is in time where all questions together are not."""
         ttl_s = self._settings.ingest.lease_ttl_s
         while True:
-            renewed = [self._renew(owned, ttl_s) for owned in list(self._owned.values())]
-            await asyncio.gather(self._look(), *renewed)
-            await asyncio.sleep(ttl_s / 3)
+            begun_s = self._ports.clock.monotonic_s()
+            await asyncio.gather(*(self._renew(owned, ttl_s) for owned in list(self._owned.values())))
+            await asyncio.sleep(max(0.0, begun_s + ttl_s / 3 - self._ports.clock.monotonic_s()))
+
+    async def _watch(self) -> None:
+        """Says that this shard lives, and follows who else does."""
+        while True:
+            await self._look()
+            await asyncio.sleep(self._settings.ingest.lease_ttl_s / 3)
 
     async def _look(self) -> None:
         try:

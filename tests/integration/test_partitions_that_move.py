@@ -59,3 +59,22 @@ async def test_why_a_partition_was_not_worked_on_is_forgotten_when_another_shard
         await happens(they_share)
     await owned(cluster, PARTITIONS)
     await happens(lambda: has_problems(0))
+
+
+async def test_leases_are_renewed_while_the_question_who_else_lives_is_not_answered(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await owned(cluster, PARTITIONS)
+    shard, ttl_s = cluster.shards["shard-000"], cluster.settings.ingest.lease_ttl_s
+
+    async def never(pattern: str) -> dict[str, str]:
+        return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(cluster.broker.hub.leases, "holders", never)
+    begun_s = cluster.broker.clock.monotonic_s()
+
+    async def renewed_for_two_lives_of_them() -> bool:
+        return all(one.deadline_s > begun_s + 3 * ttl_s for one in shard._owned.values())
+
+    await happens(renewed_for_two_lives_of_them)
+    assert len(await cluster.owned()) == PARTITIONS
