@@ -86,6 +86,9 @@ class _Owned:
     unacknowledged: bool = False
     progress: Progress = field(default_factory=Progress)
     empty_since_s: float | None = None  # monotonic: no message was there since
+    # Of the lease: a renewal that meets its release would leave it behind, and the next owner would wait for its end.
+    hands: asyncio.Lock = field(default_factory=asyncio.Lock)
+    given_back: bool = False
 
 
 class Shard:
@@ -141,23 +144,29 @@ class Shard:
             except Exception as error:  # the loop is the supervisor: whatever broke, the state is rebuilt
                 self._why_not[partition] = f"{type(error).__name__}; its state is being rebuilt"
                 log.exception("%s partition %d failed; rebuilding it", self.name, partition)
-            lost = self._owned.pop(partition, None)
+            lost = self._owned.get(partition)
             if lost is not None and partition not in self._members.wanted and self._holds(lost):
                 await self._hand_over(lost)
             elif lost is not None:
                 await self._close(lost)
+            self._owned.pop(partition, None)  # only now: whoever stops this shard meanwhile has to hand it over
             await asyncio.sleep(_RETRY_S)
         self._why_not.pop(partition, None)  # it is another shard's by now
 
     async def _hand_over(self, owned: _Owned) -> None:
-        """The next owner begins where this one has ended."""
+        """The next owner begins where this one has ended. What fails of it costs him a replay or the wait for a lease."""
         try:
             if owned.feed is not None and not owned.letters and self._holds(owned):
                 await self._snapshots.save(owned.core, owned.outbox, owned.lease)
-            await self._close(owned)
-            await self._ports.leases.release(owned.lease)
-        except StillwatchError as error:
-            log.warning("%s: handing over %s: %s", self.name, owned.lease.key, error)
+        except Exception:
+            log.exception("%s: %s goes without a snapshot", self.name, owned.lease.key)
+        await self._close(owned)
+        try:
+            async with owned.hands:
+                owned.given_back, owned.deadline_s = True, 0.0
+                await self._ports.leases.release(owned.lease)
+        except Exception as error:
+            log.warning("%s: giving %s back: %s", self.name, owned.lease.key, error)
 
     async def _close(self, owned: _Owned) -> None:
         try:
@@ -307,16 +316,19 @@ class Shard:
             log.warning("%s could not see who lives: %s", self.name, error)
 
     async def _renew(self, owned: _Owned, ttl_s: float) -> None:
-        asked_s = self._ports.clock.monotonic_s()
-        try:
-            renewed = await self._ports.leases.renew(owned.lease, ttl_s)
-        except Exception as error:
-            log.warning("%s could not renew %s: %s", self.name, owned.lease.key, error)
-            return  # two more tries before the deadline
-        if renewed is None:
-            owned.deadline_s = 0.0
-        else:
-            owned.lease, owned.deadline_s = renewed, asked_s + ttl_s
+        async with owned.hands:
+            if owned.given_back:
+                return
+            asked_s = self._ports.clock.monotonic_s()
+            try:
+                renewed = await self._ports.leases.renew(owned.lease, ttl_s)
+            except Exception as error:
+                log.warning("%s could not renew %s: %s", self.name, owned.lease.key, error)
+                return  # two more tries before the deadline
+            if renewed is None:
+                owned.deadline_s = 0.0
+            else:
+                owned.lease, owned.deadline_s = renewed, asked_s + ttl_s
 
     # -- ticks -------------------------------------------------------------------------------------------------------
 

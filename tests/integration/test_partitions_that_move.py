@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from recovery_worlds import PARTITIONS, Broker, Cluster
+from recovery_worlds import EVENTS, PARTITIONS, Broker, Cluster
 
+from actors.shard import _Owned
 from stillwatch.errors import Unavailable
-from stillwatch.ports import PartitionFeed
+from stillwatch.ports import PartitionFeed, SnapshotName
+from stillwatch.subjects import consumer_name
 
 
 @pytest.fixture
@@ -78,3 +80,40 @@ async def test_leases_are_renewed_while_the_question_who_else_lives_is_not_answe
 
     await happens(renewed_for_two_lives_of_them)
     assert len(await cluster.owned()) == PARTITIONS
+
+
+async def test_a_shard_that_is_stopped_while_it_hands_partitions_over_still_leaves_snapshots_and_gives_leases_back(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await owned(cluster, PARTITIONS)
+    broker, shard = cluster.broker, cluster.shards["shard-000"]
+    hand_over, leaving, over = shard._hand_over, list[_Owned](), asyncio.Event()
+
+    async def hangs(name: SnapshotName, sealed: bytes) -> None:
+        await over.wait()
+        raise Unavailable("the snapshot store", "it did not answer")
+
+    async def hands_over(one: _Owned) -> None:
+        leaving.append(one)
+        await hand_over(one)
+
+    async def has_read_all() -> bool:
+        return sum(one.events for one in (await shard.status()).partitions) == 400
+
+    async def has_begun_to() -> bool:
+        return len(leaving) == PARTITIONS // 2
+
+    monkeypatch.setattr(shard, "_hand_over", hands_over)
+    with monkeypatch.context() as slow:
+        slow.setattr(broker.store, "put", hangs)
+        await broker.hub.publisher.publish(EVENTS[:400])
+        await happens(has_read_all)
+        await cluster.start_shard("shard-001")
+        await happens(has_begun_to)
+    moved = list(leaving)
+    over.set()
+    await cluster.shards.pop("shard-000").stop()
+    for one in moved:
+        [*_, newest] = await broker.store.names(consumer_name(one.core.partition))
+        assert (newest.epoch, newest.place) == (one.lease.epoch, one.core.last_sequence)
+        assert await broker.hub.leases.holder(one.lease.key) != one.lease.holder
