@@ -97,6 +97,7 @@ class Aggregator:
         self._tries = Tries()
         self._reconcile_at_s = self._save_at_s = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._saving: asyncio.Task[None] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -126,8 +127,10 @@ class Aggregator:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._stored_meanwhile()
         if self._recalled and self._leads.holds:
             await self._save()
+            await self._stored_meanwhile()
         await self._leads.resign(release=True)
 
     async def _run(self) -> None:
@@ -223,15 +226,19 @@ class Aggregator:
         return bool(found)
 
     async def _save_if_due(self) -> None:
+        """One at a time: as long as the store takes for one, none is begun."""
         now_s = self._ports.clock.monotonic_s()
-        if self._ports.snapshots is None or now_s < self._save_at_s:
+        under_way = self._saving is not None and not self._saving.done()
+        if self._ports.snapshots is None or now_s < self._save_at_s or under_way:
             return
         self._save_at_s = now_s + self._settings.snapshots.period_s
         await self._save()
 
     async def _save(self) -> None:
         """Between two evaluations. What comes meanwhile is in the next one. In the midst of one (it was cancelled, or failed) there
-        is nothing to save: the gate holds the tick for evaluated, and the next life would never make up what is left of it."""
+        is nothing to save: the gate holds the tick for evaluated, and the next life would never make up what is left of it.
+
+        Evaluations wait for the copy alone. Sealing and storing go on beside them: a store may take minutes."""
         snapshots, evaluated = self._ports.snapshots, self._gate.evaluated_unix_nano
         if evaluated != self._evaluated_unix_nano:
             return
@@ -246,9 +253,22 @@ class Aggregator:
             "aggregator", AGGREGATOR_SCHEMA, 0, self._state_sha256(),
             self._leads.epoch, evaluated,
         )  # fmt: skip
-        if await snapshots.save(header, evaluated, body):
-            self._saved, self._stored = now, closed
+        self._saving = asyncio.create_task(self._store(snapshots, header, body, closed))
+
+    async def _store(self, snapshots: Snapshots, header: Header, body: bytes, closed: dict[int, int]) -> None:
+        life, evaluated = self._lives, header.tick_unix_nano
+        try:
+            stored = await snapshots.save(header, evaluated, body)
+        except Exception:
+            log.exception("a snapshot failed; the one before it serves")
+            return
+        if stored and life == self._lives:  # another life may have begun with an older one
+            self._saved, self._stored = (evaluated, closed), closed
             self._tries.stored(evaluated)
+
+    async def _stored_meanwhile(self) -> None:
+        if self._saving is not None:
+            await self._saving
 
     async def _reconcile(self) -> None:
         """Mends what a crash left half done among the revocations, and removes the keys of expired ones."""

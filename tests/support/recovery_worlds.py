@@ -187,8 +187,10 @@ class Cluster:
         """As SIGKILL does it: nothing is saved, told or given back."""
         killed, self.aggregator = self.aggregator, None
         if killed is not None and killed._task is not None:
-            killed._task.cancel()
-            await asyncio.gather(killed._task, return_exceptions=True)
+            tasks = [killed._task, *([killed._saving] if killed._saving is not None else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await killed._leads.resign(release=False)
 
     async def kill_shard(self, name: str) -> None:
