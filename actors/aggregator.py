@@ -90,7 +90,10 @@ class Aggregator:
     ) -> None:  # fmt: skip
         self._settings, self._policy, self._ports, self._keys = settings, policy, ports, exchange_keys or {}
         ttl_s = settings.ingest.lease_ttl_s
-        self._leads = Leadership(holder("aggregator", cluster), ttl_s, ports.leases, ports.fence, ports.clock)
+        self._leads = Leadership(
+            holder("aggregator", cluster), ttl_s, ports.leases, ports.fence, ports.clock,
+            None if ports.snapshots is None else partial(ports.snapshots.newest_epoch, "aggregator"),
+        )  # fmt: skip
         self._news = asyncio.Event()
         self._alone = asyncio.Lock()  # who has the core for himself
         self._actions = self._lives = 0
@@ -295,7 +298,8 @@ class Aggregator:
         # Without a store nothing is ever needed again: the next life has to be told everything.
         kept = known if self._ports.snapshots is None else {number: self._stored.get(number, 0) for number in known}
         stored = self._gate.needed_from(kept)
-        return Folded(self._life, taken, self._gate.frontier_unix_nano, known, self._memory, stored)
+        newer = self._gate.newer([*marks, *([] if part is None else [part])])
+        return Folded(self._life, taken, self._gate.frontier_unix_nano, known, self._memory, stored, newer)
 
     # -- evaluation --------------------------------------------------------------------------------------------------
 
@@ -495,5 +499,5 @@ class Aggregator:
             waiting=self._caution.waiting, never_act=sum(one.holds(self._now_s()) for one in self._caution.protected),
             never_act_ends_soon=tuple(one.id for one in self._caution.protected if one.ends_soon(self._now_s())),
             never_act_ended=self._caution.ended,
-            failed_evaluations=self._tries.failed, left_out=self._tries.left_out,
+            not_leading=self._leads.why_not, failed_evaluations=self._tries.failed, left_out=self._tries.left_out,
         )  # fmt: skip

@@ -108,6 +108,7 @@ class Shard:
         self._cut = asyncio.Event()  # there is something to tell the aggregator
         self._tasks: list[asyncio.Task[None]] = []
         self._owners: dict[int, asyncio.Task[None]] = {}  # one for each partition that it wants
+        self._above: dict[int, int] = {}  # epochs that the aggregator has heard of their partitions
         self._why_not: dict[int, str] = {}  # why a partition that is wanted is not worked on
 
     async def start(self) -> None:
@@ -179,22 +180,37 @@ class Shard:
     async def _claim(self, partition: int) -> bool:
         ttl_s = self._settings.ingest.lease_ttl_s
         asked_s = self._ports.clock.monotonic_s()
-        lease = await self._ports.leases.acquire(lease_key(partition), self._members.holder, ttl_s)
+        above = self._above.get(partition, 0)
+        lease = await self._ports.leases.acquire(lease_key(partition), self._members.holder, ttl_s, above)
         if lease is None:
             return False
         core = PartitionCore(partition, self._settings.partitions, self._settings.ingest, self._settings.detection)
         owned = _Owned(core, lease, None, asked_s + ttl_s, Outbox(core, lease.epoch))
         self._owned[partition] = owned  # from here on the lease is renewed
-        restored = await self._snapshots.newest(partition, lease.epoch)
+        if not await self._outranks(owned, await self._snapshots.newest_epoch(partition)):
+            return False
+        restored = await self._snapshots.newest(partition, owned.lease.epoch)
         if restored is not None:
             owned.core, owned.outbox = restored
         owned.feed = await self._open(owned)
         self._why_not.pop(partition, None)
         log.info(
             "%s owns partition %d, epoch %d, from sequence %d on",
-            self.name, partition, lease.epoch, owned.core.last_sequence + 1,
+            self.name, partition, owned.lease.epoch, owned.core.last_sequence + 1,
         )  # fmt: skip
         return True
+
+    async def _outranks(self, owned: _Owned, known: int) -> bool:
+        """Takes the lease once more where its epoch is not greater than one that was written under (``actors.leadership``)."""
+        if known < owned.lease.epoch:
+            return True
+        async with owned.hands:
+            ttl_s, asked_s = self._settings.ingest.lease_ttl_s, self._ports.clock.monotonic_s()
+            lease = await self._ports.leases.acquire(owned.lease.key, owned.lease.holder, ttl_s, known)
+            if lease is not None:
+                owned.lease, owned.deadline_s = lease, asked_s + ttl_s
+                owned.outbox = Outbox(owned.core, lease.epoch)
+        return lease is not None
 
     async def _open(self, owned: _Owned) -> PartitionFeed:
         try:
@@ -388,11 +404,20 @@ class Shard:
     async def _fold(self, part: Part | None, marks: list[Mark]) -> Folded:
         horizon = self._horizon
         answer = await self._ports.aggregator.fold(self.name, horizon.life, part, marks)
+        for number, epoch in answer.epochs.items():
+            self._give_way(number, epoch)
         if horizon.hear(answer, self._ports.clock.monotonic_s()):
             for owned in self._owned.values():
                 if owned.outbox.greeted:
                     self._greet(owned, answer)
         return answer
+
+    def _give_way(self, partition: int, epoch: int) -> None:
+        """To a newer owner, who has the lease by now; or, where the bucket of the leases was lost, to a greater epoch."""
+        owned = self._owned.get(partition)
+        if owned is not None and owned.lease.epoch < epoch:
+            self._above[partition] = epoch
+            owned.given_back, owned.deadline_s = True, 0.0
 
     # -- questions ---------------------------------------------------------------------------------------------------
 

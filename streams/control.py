@@ -49,22 +49,25 @@ class BucketControl:
 
 class BucketLeases:
     """The epoch is the KV revision of the write that changed the owner; a renewal writes a new revision and keeps the
-    epoch in the value."""
+    epoch in the value. Revisions begin at 1 again where the bucket was lost and made anew: whoever knows of an epoch says so
+    (``above``), and gets a greater one."""
 
     def __init__(self, bucket: Bucket, clock: Clock) -> None:
         self._bucket, self._clock = bucket, clock
         # The newest revision of each lease, since when it is that (monotonic), and for how long it lives.
         self._seen: dict[str, tuple[int, float, float]] = {}
 
-    async def acquire(self, key: str, holder: str, ttl_s: float) -> Lease | None:
+    async def acquire(self, key: str, holder: str, ttl_s: float, above: int = 0) -> Lease | None:
         entry = await self._bucket.get(key)
         held = _lease(entry)
         if held is not None and held.holder != holder and self._lives(entry):
             return None
-        # Epoch 0 in the value means "the revision of this write", which nobody knows before it is written.
-        taken = Lease(key, holder, 0, self._now() + ttl_s)
+        # Epoch 0 in the value means "the revision of this write", which nobody knows before it is written: it will be greater
+        # than the one before.
+        floor = max(above, 0 if held is None else held.epoch)
+        taken = Lease(key, holder, 0 if entry.revision >= floor else floor + 1, self._now() + ttl_s)
         [revision] = await self._bucket.write([Write(key, _pack(taken, ttl_s), entry.revision)])
-        return None if revision is None else replace(taken, epoch=revision)
+        return None if revision is None else replace(taken, epoch=taken.epoch or revision)
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
         # An expired lease that nobody took is still ours: compare-and-set decides, not the clock.

@@ -108,6 +108,25 @@ async def test_a_renewed_lease_keeps_its_epoch_and_lives_on(world: World) -> Non
     assert await leases(world).acquire(KEY, "shard-1", 6.0) is None
 
 
+async def test_whoever_knows_of_an_epoch_gets_a_greater_one_and_so_do_those_who_come_after_him(world: World) -> None:
+    """As where the bucket was lost: its revisions are far below what was written under before."""
+    lease = await leases(world).acquire(KEY, "shard-0", 6.0, above=1_000_000)
+    assert lease is not None
+    assert lease.epoch > 1_000_000
+    renewed = await leases(world).renew(lease, 6.0)
+    assert renewed is not None
+    assert renewed.epoch == lease.epoch
+    mine_again = await leases(world).acquire(KEY, "shard-0", 6.0)
+    assert mine_again is not None
+    assert mine_again.epoch > lease.epoch
+    assert await leases(world).renew(lease, 6.0) is None
+    assert await leases(world).acquire(KEY, "shard-1", 6.0, above=2_000_000) is None  # it knows more, and has to wait
+    world.clock.advance(6.1)
+    others = await leases(world).acquire(KEY, "shard-1", 6.0)
+    assert others is not None
+    assert others.epoch > mine_again.epoch
+
+
 async def test_a_lost_lease_can_not_be_renewed_or_released(world: World) -> None:
     old = await leases(world).acquire(KEY, "shard-0", 6.0)
     assert old is not None

@@ -47,6 +47,13 @@ async def test_the_newest_epoch_writes_and_older_ones_are_refused(world: World) 
     assert [one.id for one in await new.revocations.list()] == ["r-2"]
 
 
+async def test_any_process_can_see_the_newest_epoch(world: World) -> None:
+    other = another(world)
+    assert await other.fence.newest() == 0
+    await world.hub.fence.take(4)
+    assert (await world.hub.fence.newest(), await other.fence.newest()) == (4, 4)
+
+
 async def test_behind_the_fence_a_repeat_still_changes_nothing(world: World) -> None:
     await world.hub.fence.take(4)
     for reason in ("first", "again"):

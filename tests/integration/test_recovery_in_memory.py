@@ -15,6 +15,8 @@ from recovery_worlds import EVENTS, PARTITIONS, SETTINGS, Broker, Cluster, Inter
 
 from stillwatch.ports import VerdictLog
 from stillwatch.verdict import Verdict
+from streams.control import BucketLeases
+from streams.memory import MemoryBucket
 
 CAMPAIGNS, VERDICTS, LAST_TICK = in_the_backtest()
 
@@ -159,6 +161,29 @@ async def test_a_snapshot_that_is_torn_is_passed_over_and_counted_and_the_one_be
     assert sum(one.unusable for one in counts) == 1
     await cluster.has_evaluated(LAST_TICK)
     assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+
+
+async def test_leases_that_are_lost_with_their_bucket_are_taken_anew_and_nothing_is_refused(cluster: Cluster) -> None:
+    """Epochs are its revisions, and begin at 1 again."""
+    assert isinstance(cluster.broker.hub.leases, BucketLeases)
+    bucket = cluster.broker.hub.leases._bucket
+    assert isinstance(bucket, MemoryBucket)
+    bucket._revision = 10_000
+    await cluster.kill()
+    await cluster.start()
+    async with cluster.broker.feeding(2.5) as feed:
+        await feed.has_reached(0.5)
+        await snapshots_of_all(cluster)
+        bucket._entries.clear()
+        bucket._revision = 0
+    await cluster.has_evaluated(LAST_TICK)
+    assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+    assert len(await cluster.owned()) == PARTITIONS
+    assert cluster.aggregator is not None
+    assert cluster.aggregator._leads.epoch > 10_000
+    assert (await cluster.aggregator.status()).not_leading == ""
+    places = [one.epoch for one in await cluster.broker.store.names("aggregator")]
+    assert places == [cluster.aggregator._leads.epoch] * len(places)
 
 
 async def test_a_shard_that_joins_takes_its_share_and_one_that_crashes_leaves_its_share_to_the_others(
