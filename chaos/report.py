@@ -29,6 +29,7 @@ def broken(result: Result) -> list[str]:
         f"campaigns missing: {_names(difference.campaigns_missing)}": difference.campaigns_missing,
         f"campaigns only with faults: {_names(difference.campaigns_more)}": difference.campaigns_more,
         f"revocations without an audit entry: {_names(difference.unaudited)}": difference.unaudited,
+        f"in force is something else than without faults: {_names(difference.enforced_otherwise)}": difference.enforced_otherwise,
         f"a gateway treats otherwise than decided: {_names(difference.refused_otherwise)}": difference.refused_otherwise,
         f"detection later by {difference.event_delay:.1%} of event time": difference.event_delay > MAX_DELAY,
         f"a verdict later by {result.wall_share:.1%} of the time until it": len(result.injected) >= _ENOUGH_FAULTS
@@ -36,6 +37,7 @@ def broken(result: Result) -> list[str]:
         f"not recovered: {', '.join(f'{one.number + 1} {one.kind}' for one in unrecovered)}": unrecovered,
         "the line had not settled in two minutes after the last request": not result.settled,
         "nothing was decided, so nothing was compared": not result.reference.decided,
+        "nothing was in force, so no gateway was compared": not result.reference.enforced,
     }
     return [text for text, bad in checks.items() if bad]
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ async def run(seed: int, faults: int, say: Say, log: Path) -> Result:
             seconds = time.monotonic() - started_s
             say(f"{faults} faults in {seconds:.0f} s" + ("" if whole else "; THE LINE HAS NOT SETTLED"))
             found = await outcome_of(site, accounts)
-            refused = await _as_enforced(enforcer, accounts, found.enforced)
+            gateway = await _as_enforced(enforcer, accounts, found.enforced)
             order = await stream_order(site)
         await asyncio.to_thread(shutil.copyfile, Path(directory) / "faults" / "line.log", log)
         say("the same stream once more, without faults")
@@ -101,7 +101,7 @@ async def run(seed: int, faults: int, say: Say, log: Path) -> Result:
     delays, share = _wall_delays(found, events, load, under_faults)
     return Result(
         seed, len(events), seconds, load.retries, injected, whole, found, reference,
-        difference(found, reference, events, refused), delays, share,
+        difference(found, reference, events, gateway), delays, share,
     )  # fmt: skip
 
 
@@ -149,13 +149,13 @@ async def _follow(ground: Ground, fault: Injected, over_s: float, say: Say) -> N
     )
 
 
-async def _as_enforced(enforcer: Enforcer, accounts: Sequence[str], wanted: frozenset[str]) -> frozenset[str]:
+async def _as_enforced(enforcer: Enforcer, accounts: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:
     """What the gateway does that lived through all of it; it is given the time of some comparisons."""
     deadline_s = time.monotonic() + _ENFORCER_S
     while True:
-        refused = frozenset(account for account in accounts if enforcer.check(account) is not None)
-        if refused == wanted or time.monotonic() > deadline_s:
-            return refused
+        does = {account: str(found.action) for account in accounts if (found := enforcer.check(account)) is not None}
+        if does == wanted or time.monotonic() > deadline_s:
+            return does
         await asyncio.sleep(0.2)
 
 
