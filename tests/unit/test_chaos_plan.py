@@ -102,6 +102,18 @@ def test_a_fault_that_is_not_recovered_from_is_named_and_shown() -> None:
     assert "inf" in table(lost)
 
 
+def test_a_fault_that_did_nothing_is_named() -> None:
+    result = a_result()
+    idle = replace(result, injected=[*result.injected[1:], Injected(9, "delivery lost", False, 0.0, 1.0, 1.0)])
+    assert broken(idle) == ["did nothing: 10 delivery lost"]
+
+
+def test_an_evaluation_without_a_partition_is_named_in_either_line() -> None:
+    without = replace(GOOD, status={"aggregator": {"incomplete_evaluations": 2}})
+    assert broken(a_result(without)) == ["2 evaluations without a partition"]
+    assert broken(a_result(reference=without)) == ["2 evaluations without a partition in the line without faults"]
+
+
 def test_wall_time_is_judged_only_in_a_run_that_is_long_enough() -> None:
     assert broken(replace(a_result(), wall_share=0.2)) == ["a verdict later by 20.0% of the time until it"]
     assert broken(replace(a_result(faults=10), wall_share=0.2)) == []
