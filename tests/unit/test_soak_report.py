@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.soak import Soak, problems, report
 from benchmarks.soak_samples import Series, lean, memory_mib, tree
+from chaos.processes import Process
 
 
 def a_soak(slope_mib_h: float, lag_s_h: float, minutes: int = 60) -> Soak:
@@ -84,3 +85,14 @@ def test_a_process_finds_itself_and_its_memory() -> None:
     used = memory_mib(os.getpid())
     assert used is not None
     assert used > 1
+
+
+def test_processes_are_those_that_chaos_would_find_by_what_they_call_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = [
+        Process(7, 1, "ray::ShardHost"), Process(8, 1, "/opt/bin/python3 -m chaos.line /tmp/settings.json"),
+        Process(9, 1, "/opt/bin/nats-server -js"), Process(10, 1, ""),
+    ]  # fmt: skip
+    monkeypatch.setattr("benchmarks.soak_samples.below", lambda root: found)
+    assert tree(1) == {7: "ray::ShardHost", 8: "python chaos.line", 9: "nats-server"}
