@@ -175,6 +175,7 @@ async def test_leases_that_are_lost_with_their_bucket_are_taken_anew_and_nothing
         await feed.has_reached(0.5)
         await snapshots_of_all(cluster)
         bucket._entries.clear()
+        bucket._forgotten_nano.clear()
         bucket._revision = 0
     await cluster.has_evaluated(LAST_TICK)
     assert await cluster.found() == (CAMPAIGNS, VERDICTS)
