@@ -26,6 +26,7 @@ from actors.leadership import Leadership
 from actors.shown import Shown
 from actors.snapshots import Snapshots
 from actors.spans import MAX_LINKS, parent_and_links, remote_context, traceparent_of
+from actors.tries import TRIES, Tries
 from stillwatch import aggregator_state
 from stillwatch.aggregator import AggregatorCore
 from stillwatch.aggregator_state import AGGREGATOR_SCHEMA
@@ -89,12 +90,17 @@ class Aggregator:
     ) -> None:  # fmt: skip
         self._settings, self._policy, self._ports, self._keys = settings, policy, ports, exchange_keys or {}
         ttl_s = settings.ingest.lease_ttl_s
-        self._leads = Leadership(holder("aggregator", cluster), ttl_s, ports.leases, ports.fence, ports.clock)
+        self._leads = Leadership(
+            holder("aggregator", cluster), ttl_s, ports.leases, ports.fence, ports.clock,
+            None if ports.snapshots is None else partial(ports.snapshots.newest_epoch, "aggregator"),
+        )  # fmt: skip
         self._news = asyncio.Event()
         self._alone = asyncio.Lock()  # who has the core for himself
         self._actions = self._lives = 0
+        self._tries = Tries()
         self._reconcile_at_s = self._save_at_s = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._saving: asyncio.Task[None] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -124,8 +130,10 @@ class Aggregator:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._stored_meanwhile()
         if self._recalled and self._leads.holds:
             await self._save()
+            await self._stored_meanwhile()
         await self._leads.resign(release=True)
 
     async def _run(self) -> None:
@@ -133,30 +141,43 @@ class Aggregator:
             await self._leads.win()
             try:
                 await self._recall()
+                self._evaluated_unix_nano = self._gate.evaluated_unix_nano  # an earlier life has done all of it
                 await self._act()
             except Fenced as error:
                 log.error("%s", error)
+            except Exception:
+                tick = self._gate.evaluated_unix_nano
+                times = self._tries.failed_at(tick)
+                log.exception("the evaluation of tick %d failed, time %d of %d at most", tick, times, TRIES)
+                await asyncio.sleep(_RETRY_S)
             await self._leads.resign(release=False)
             log.warning("the aggregator no longer acts; it forgets what it knew, and waits")
             self._begin()
 
     async def _act(self) -> None:
+        """As long as it leads. What an evaluation raises ends this life: half of its tick is done, and the next life goes through
+        all of it again."""
         while self._leads.holds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):  # wait_for of Python 3.11 can swallow that it was cancelled
                     await self._news.wait()
             self._news.clear()
-            try:
-                while self._leads.holds and (tick := self._gate.ready(self._ports.clock.monotonic_s())) is not None:
-                    await self._evaluate(tick)
-                    await self._save_if_due()
-                await self._save_if_due()
+            while self._leads.holds and (tick := self._gate.ready(self._ports.clock.monotonic_s())) is not None:
+                await self._evaluate(tick)
+                await self._keep_up(reconcile=False)
+            await self._keep_up(reconcile=True)
+
+    async def _keep_up(self, *, reconcile: bool) -> None:
+        """Nothing of this changes what is decided: what fails is tried again at the next occasion."""
+        try:
+            await self._save_if_due()
+            if reconcile:
                 await self._reconcile()
-            except Fenced:
-                raise
-            except Exception:
-                log.exception("an evaluation failed; the next one sees the same summaries")
-                await asyncio.sleep(_RETRY_S)
+        except Fenced:
+            raise
+        except Exception:
+            log.exception("a snapshot or the care for revocations failed; it is tried again")
+            await asyncio.sleep(_RETRY_S)
 
     async def _recall(self) -> None:
         while True:
@@ -208,15 +229,22 @@ class Aggregator:
         return bool(found)
 
     async def _save_if_due(self) -> None:
+        """One at a time: as long as the store takes for one, none is begun."""
         now_s = self._ports.clock.monotonic_s()
-        if self._ports.snapshots is None or now_s < self._save_at_s:
+        under_way = self._saving is not None and not self._saving.done()
+        if self._ports.snapshots is None or now_s < self._save_at_s or under_way:
             return
         self._save_at_s = now_s + self._settings.snapshots.period_s
         await self._save()
 
     async def _save(self) -> None:
-        """Between two evaluations. What comes meanwhile is in the next one."""
+        """Between two evaluations. What comes meanwhile is in the next one. In the midst of one (it was cancelled, or failed) there
+        is nothing to save: the gate holds the tick for evaluated, and the next life would never make up what is left of it.
+
+        Evaluations wait for the copy alone. Sealing and storing go on beside them: a store may take minutes."""
         snapshots, evaluated = self._ports.snapshots, self._gate.evaluated_unix_nano
+        if evaluated != self._evaluated_unix_nano:
+            return
         gate, closed = self._gate.state(), self._gate.closed(range(self._settings.partitions))
         now = evaluated, closed
         if snapshots is None or now == self._saved:
@@ -228,8 +256,22 @@ class Aggregator:
             "aggregator", AGGREGATOR_SCHEMA, 0, self._state_sha256(),
             self._leads.epoch, evaluated,
         )  # fmt: skip
-        if await snapshots.save(header, evaluated, body):
-            self._saved, self._stored = now, closed
+        self._saving = asyncio.create_task(self._store(snapshots, header, body, closed))
+
+    async def _store(self, snapshots: Snapshots, header: Header, body: bytes, closed: dict[int, int]) -> None:
+        life, evaluated = self._lives, header.tick_unix_nano
+        try:
+            stored = await snapshots.save(header, evaluated, body)
+        except Exception:
+            log.exception("a snapshot failed; the one before it serves")
+            return
+        if stored and life == self._lives:  # another life may have begun with an older one
+            self._saved, self._stored = (evaluated, closed), closed
+            self._tries.stored(evaluated)
+
+    async def _stored_meanwhile(self) -> None:
+        if self._saving is not None:
+            await self._saving
 
     async def _reconcile(self) -> None:
         """Mends what a crash left half done among the revocations, and removes the keys of expired ones."""
@@ -256,7 +298,8 @@ class Aggregator:
         # Without a store nothing is ever needed again: the next life has to be told everything.
         kept = known if self._ports.snapshots is None else {number: self._stored.get(number, 0) for number in known}
         stored = self._gate.needed_from(kept)
-        return Folded(self._life, taken, self._gate.frontier_unix_nano, known, self._memory, stored)
+        newer = self._gate.newer([*marks, *([] if part is None else [part])])
+        return Folded(self._life, taken, self._gate.frontier_unix_nano, known, self._memory, stored, newer)
 
     # -- evaluation --------------------------------------------------------------------------------------------------
 
@@ -264,28 +307,35 @@ class Aggregator:
         alerts: dict[str, AccountScore] = {}
         traceparents: dict[str, None] = {}
         incomplete = self._gate.incomplete
+        part_of = partial(self._tries.part, tick_unix_nano)
         for part in self._gate.open(tick_unix_nano):
-            report = decode_report(part)
-            self._core.fold(report.summaries)
-            alerts.update((score.account, score) for score in report.alerts)
-            traceparents.update(dict.fromkeys(report.traceparents))
+            with part_of("a report"):
+                report = decode_report(part)
+                self._core.fold(report.summaries)
+                alerts.update((score.account, score) for score in report.alerts)
+                traceparents.update(dict.fromkeys(report.traceparents))
             await asyncio.sleep(0)  # shards and questions are answered in between
         newest = list(reversed(traceparents))[:MAX_LINKS]
         parent, links = parent_and_links([c for text in newest if (c := remote_context(text)) is not None])
         with self._ports.tracer.start_as_current_span(SPAN_EVALUATE, context=parent, links=links) as span:
+            changed: list[Campaign] = []
             async with self._alone:
-                changed = await asyncio.to_thread(self._core.evaluate, tick_unix_nano)
+                with part_of("finding campaigns"):
+                    changed = await asyncio.to_thread(self._core.evaluate, tick_unix_nano)
             self._shown = Shown.of(self._core.campaigns())
             span.set_attribute("stillwatch.accounts", len(self._core.table))
             span.set_attribute("stillwatch.campaigns.changed", len(changed))
             await self._until_done(self._caution.read_never_act)
             self._caution.judge(tick_unix_nano, self._gate.behind, incomplete=self._gate.incomplete > incomplete)
             for campaign in changed:
-                await self._tell(campaign, traceparent_of(span), tick_unix_nano)
-            for _, score in sorted(alerts.items()):
-                await self._act_on_score(score, tick_unix_nano)
+                with part_of(f"telling {campaign.id}"):
+                    await self._tell(campaign, traceparent_of(span), tick_unix_nano)
+            for account, score in sorted(alerts.items()):
+                with part_of(f"acting on {account}"):
+                    await self._act_on_score(score, tick_unix_nano)
             release = partial(self._caution.release, self._core.campaign, self._core.table, tick_unix_nano)
-            await self._until_done(release)
+            with part_of("letting act what waited"):
+                await self._until_done(release)
         self._take_unseen(tick_unix_nano)
         self._shown = Shown.of(self._core.campaigns())
         self._evaluated_unix_nano = tick_unix_nano
@@ -449,4 +499,5 @@ class Aggregator:
             waiting=self._caution.waiting, never_act=sum(one.holds(self._now_s()) for one in self._caution.protected),
             never_act_ends_soon=tuple(one.id for one in self._caution.protected if one.ends_soon(self._now_s())),
             never_act_ended=self._caution.ended,
+            not_leading=self._leads.why_not, failed_evaluations=self._tries.failed, left_out=self._tries.left_out,
         )  # fmt: skip

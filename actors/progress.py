@@ -1,7 +1,7 @@
 """Whether a partition gets on: what its shard does about a feed from which nothing comes, and what it says about it.
 
 A feed mends by itself what it can notice: a lost connection, a gap, silence, a consumer that is gone. This is the second
-line: messages wait, none comes, whatever the reason, so the feed is made anew.
+line: messages wait and none comes, or a fetch does not end, whatever the reason, so the feed is made anew.
 """
 
 from __future__ import annotations
@@ -26,19 +26,24 @@ class Progress:
     rebuilds: int = 0
     problem: str = ""
     waiting: int = 0  # as it was known last
+    _hung: bool = False  # the last fetch did not end
     _since_s: float | None = None  # monotonic: nothing has come since, or nothing was known to wait then
 
     def came(self) -> None:
         self._since_s, self.problem = None, ""
 
     async def fetch(self, feed: PartitionFeed, max_messages: int, timeout_s: float) -> list[RawMessage]:
-        """As the feed's, but it ends. Raises ``Unavailable``."""
+        """As the feed's, but it ends; behind one that did not end with a feed made anew. Raises ``Unavailable``."""
         try:
             async with asyncio.timeout(timeout_s + _HUNG_S):
+                if self._hung:
+                    self.rebuilds += 1
+                    await feed.renew()
+                    self._hung = False
                 return await feed.fetch(max_messages, timeout_s)
         except TimeoutError as error:
-            self._since_s = float("-inf")
-            raise Unavailable("the feed", "a fetch did not end") from error
+            self._hung = True
+            raise Unavailable("the feed", "a fetch did not end; it is made anew") from error
 
     async def nothing_came(self, feed: PartitionFeed, now_s: float) -> None:
         """Makes the feed anew where messages wait. Raises ``Unavailable``."""

@@ -108,6 +108,10 @@ class PartitionSnapshots:
             snapshots.counts.failed += 1
             log.exception("the snapshot of %s failed", header.subject)
 
+    async def newest_epoch(self, partition: int) -> int:
+        """Raises ``Unavailable``."""
+        return 0 if self._snapshots is None else await self._snapshots.newest_epoch(consumer_name(partition))
+
     # -- in ----------------------------------------------------------------------------------------------------------
 
     async def newest(self, partition: int, epoch: int) -> tuple[PartitionCore, Outbox] | None:

@@ -86,6 +86,9 @@ class _Owned:
     unacknowledged: bool = False
     progress: Progress = field(default_factory=Progress)
     empty_since_s: float | None = None  # monotonic: no message was there since
+    # Of the lease: a renewal that meets its release would leave it behind, and the next owner would wait for its end.
+    hands: asyncio.Lock = field(default_factory=asyncio.Lock)
+    given_back: bool = False
 
 
 class Shard:
@@ -105,11 +108,12 @@ class Shard:
         self._cut = asyncio.Event()  # there is something to tell the aggregator
         self._tasks: list[asyncio.Task[None]] = []
         self._owners: dict[int, asyncio.Task[None]] = {}  # one for each partition that it wants
+        self._above: dict[int, int] = {}  # epochs that the aggregator has heard of their partitions
         self._why_not: dict[int, str] = {}  # why a partition that is wanted is not worked on
 
     async def start(self) -> None:
         self._follow_wishes()
-        self._tasks = [asyncio.create_task(self._keep_leases()), asyncio.create_task(self._report())]
+        self._tasks = [asyncio.create_task(run) for run in (self._keep_leases(), self._watch(), self._report())]
 
     async def stop(self) -> None:
         """Stop pulling, leave snapshots, give the leases back: another shard need not wait for them to expire."""
@@ -133,28 +137,37 @@ class Shard:
             try:
                 if await self._claim(partition):
                     await self._work(partition, self._owned[partition])
+                else:
+                    self._why_not.pop(partition, None)  # another one has it, and says what is wrong with it
             except StillwatchError as error:
                 self._why_not[partition] = str(error)
                 log.warning("%s partition %d: %s", self.name, partition, error)
             except Exception as error:  # the loop is the supervisor: whatever broke, the state is rebuilt
                 self._why_not[partition] = f"{type(error).__name__}; its state is being rebuilt"
                 log.exception("%s partition %d failed; rebuilding it", self.name, partition)
-            lost = self._owned.pop(partition, None)
+            lost = self._owned.get(partition)
             if lost is not None and partition not in self._members.wanted and self._holds(lost):
                 await self._hand_over(lost)
             elif lost is not None:
                 await self._close(lost)
+            self._owned.pop(partition, None)  # only now: whoever stops this shard meanwhile has to hand it over
             await asyncio.sleep(_RETRY_S)
+        self._why_not.pop(partition, None)  # it is another shard's by now
 
     async def _hand_over(self, owned: _Owned) -> None:
-        """The next owner begins where this one has ended."""
+        """The next owner begins where this one has ended. What fails of it costs him a replay or the wait for a lease."""
         try:
             if owned.feed is not None and not owned.letters and self._holds(owned):
                 await self._snapshots.save(owned.core, owned.outbox, owned.lease)
-            await self._close(owned)
-            await self._ports.leases.release(owned.lease)
-        except StillwatchError as error:
-            log.warning("%s: handing over %s: %s", self.name, owned.lease.key, error)
+        except Exception:
+            log.exception("%s: %s goes without a snapshot", self.name, owned.lease.key)
+        await self._close(owned)
+        try:
+            async with owned.hands:
+                owned.given_back, owned.deadline_s = True, 0.0
+                await self._ports.leases.release(owned.lease)
+        except Exception as error:
+            log.warning("%s: giving %s back: %s", self.name, owned.lease.key, error)
 
     async def _close(self, owned: _Owned) -> None:
         try:
@@ -167,22 +180,37 @@ class Shard:
     async def _claim(self, partition: int) -> bool:
         ttl_s = self._settings.ingest.lease_ttl_s
         asked_s = self._ports.clock.monotonic_s()
-        lease = await self._ports.leases.acquire(lease_key(partition), self._members.holder, ttl_s)
+        above = self._above.get(partition, 0)
+        lease = await self._ports.leases.acquire(lease_key(partition), self._members.holder, ttl_s, above)
         if lease is None:
             return False
         core = PartitionCore(partition, self._settings.partitions, self._settings.ingest, self._settings.detection)
         owned = _Owned(core, lease, None, asked_s + ttl_s, Outbox(core, lease.epoch))
         self._owned[partition] = owned  # from here on the lease is renewed
-        restored = await self._snapshots.newest(partition, lease.epoch)
+        if not await self._outranks(owned, await self._snapshots.newest_epoch(partition)):
+            return False
+        restored = await self._snapshots.newest(partition, owned.lease.epoch)
         if restored is not None:
             owned.core, owned.outbox = restored
         owned.feed = await self._open(owned)
         self._why_not.pop(partition, None)
         log.info(
             "%s owns partition %d, epoch %d, from sequence %d on",
-            self.name, partition, lease.epoch, owned.core.last_sequence + 1,
+            self.name, partition, owned.lease.epoch, owned.core.last_sequence + 1,
         )  # fmt: skip
         return True
+
+    async def _outranks(self, owned: _Owned, known: int) -> bool:
+        """Takes the lease once more where its epoch is not greater than one that was written under (``actors.leadership``)."""
+        if known < owned.lease.epoch:
+            return True
+        async with owned.hands:
+            ttl_s, asked_s = self._settings.ingest.lease_ttl_s, self._ports.clock.monotonic_s()
+            lease = await self._ports.leases.acquire(owned.lease.key, owned.lease.holder, ttl_s, known)
+            if lease is not None:
+                owned.lease, owned.deadline_s = lease, asked_s + ttl_s
+                owned.outbox = Outbox(owned.core, lease.epoch)
+        return lease is not None
 
     async def _open(self, owned: _Owned) -> PartitionFeed:
         try:
@@ -283,11 +311,18 @@ class Shard:
             owned.letters = []
 
     async def _keep_leases(self) -> None:
+        """Waits for nothing else: with a slow broker a renewal alone is in time where all questions together are not."""
         ttl_s = self._settings.ingest.lease_ttl_s
         while True:
-            renewed = [self._renew(owned, ttl_s) for owned in list(self._owned.values())]
-            await asyncio.gather(self._look(), *renewed)
-            await asyncio.sleep(ttl_s / 3)
+            begun_s = self._ports.clock.monotonic_s()
+            await asyncio.gather(*(self._renew(owned, ttl_s) for owned in list(self._owned.values())))
+            await asyncio.sleep(max(0.0, begun_s + ttl_s / 3 - self._ports.clock.monotonic_s()))
+
+    async def _watch(self) -> None:
+        """Says that this shard lives, and follows who else does."""
+        while True:
+            await self._look()
+            await asyncio.sleep(self._settings.ingest.lease_ttl_s / 3)
 
     async def _look(self) -> None:
         try:
@@ -297,16 +332,19 @@ class Shard:
             log.warning("%s could not see who lives: %s", self.name, error)
 
     async def _renew(self, owned: _Owned, ttl_s: float) -> None:
-        asked_s = self._ports.clock.monotonic_s()
-        try:
-            renewed = await self._ports.leases.renew(owned.lease, ttl_s)
-        except Exception as error:
-            log.warning("%s could not renew %s: %s", self.name, owned.lease.key, error)
-            return  # two more tries before the deadline
-        if renewed is None:
-            owned.deadline_s = 0.0
-        else:
-            owned.lease, owned.deadline_s = renewed, asked_s + ttl_s
+        async with owned.hands:
+            if owned.given_back:
+                return
+            asked_s = self._ports.clock.monotonic_s()
+            try:
+                renewed = await self._ports.leases.renew(owned.lease, ttl_s)
+            except Exception as error:
+                log.warning("%s could not renew %s: %s", self.name, owned.lease.key, error)
+                return  # two more tries before the deadline
+            if renewed is None:
+                owned.deadline_s = 0.0
+            else:
+                owned.lease, owned.deadline_s = renewed, asked_s + ttl_s
 
     # -- ticks -------------------------------------------------------------------------------------------------------
 
@@ -366,11 +404,20 @@ class Shard:
     async def _fold(self, part: Part | None, marks: list[Mark]) -> Folded:
         horizon = self._horizon
         answer = await self._ports.aggregator.fold(self.name, horizon.life, part, marks)
+        for number, epoch in answer.epochs.items():
+            self._give_way(number, epoch)
         if horizon.hear(answer, self._ports.clock.monotonic_s()):
             for owned in self._owned.values():
                 if owned.outbox.greeted:
                     self._greet(owned, answer)
         return answer
+
+    def _give_way(self, partition: int, epoch: int) -> None:
+        """To a newer owner, who has the lease by now; or, where the bucket of the leases was lost, to a greater epoch."""
+        owned = self._owned.get(partition)
+        if owned is not None and owned.lease.epoch < epoch:
+            self._above[partition] = epoch
+            owned.given_back, owned.deadline_s = True, 0.0
 
     # -- questions ---------------------------------------------------------------------------------------------------
 

@@ -73,6 +73,11 @@ class Snapshots:
             return state
         return None
 
+    async def newest_epoch(self, subject: str) -> int:
+        """Of all of this subject that are stored; 0: there is none. One that is written under an older epoch would never count.
+        Raises ``Unavailable``."""
+        return max((name.epoch for name in await self.store.names(subject)), default=0)
+
     async def forget(self, subject: str, beyond: int) -> None:
         """Those whose place is beyond this one: the stream gives these places out again. Raises ``Unavailable``."""
         for name in await self.store.names(subject):

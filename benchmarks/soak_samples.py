@@ -9,6 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from chaos.processes import below
+
 _BLOCKS: Final = 8  # of the time behind the warm-up; what is within a block is averaged out
 _MIB: Final = 1024 * 1024
 _NAME_CHARS: Final = 30
@@ -52,33 +54,18 @@ def lean(samples: list[tuple[float, float]], warm_up_s: float) -> Lean | None:
 
 
 def tree(root: int) -> dict[int, str]:
-    """All processes below ``root``, with it, by what they call themselves. Linux."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue  # it has ended
-    found, added = {root}, True
-    while added:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        found, added = found | more, bool(more)
-    return {pid: name for pid in sorted(found) if (name := _name(pid))}
+    """All processes of ``root``, with it, by what they call themselves. Linux."""
+    return {one.pid: name for one in below(root) if (name := _name(one.title))}
 
 
-def _name(pid: int) -> str:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
+def _name(title: str) -> str:
+    words = title.split()
+    if not words:
         return ""
-    first = words[0].decode(errors="replace")
-    if first.endswith(("python", "python3")) and len(words) > 1:  # the script says more
-        named = next((w for w in words[1:] if not w.startswith(b"-")), b"").decode(errors="replace")
-        first = f"python {Path(named).name}"
-    return (
-        first.split(" ")[0].rpartition("/")[2][:_NAME_CHARS] if not first.startswith("python ") else first[:_NAME_CHARS]
-    )
+    first = words[0].rpartition("/")[2]
+    if first in ("python", "python3"):  # the script or the module says more
+        first = f"python {Path(next((word for word in words[1:] if not word.startswith('-')), '')).name}"
+    return first[:_NAME_CHARS]
 
 
 def memory_mib(pid: int) -> float | None:

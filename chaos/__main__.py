@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+from chaos.faults import GivenUp
 from chaos.report import broken, document, table
 from chaos.run import Result, run
 
@@ -26,6 +27,9 @@ def main() -> int:
         result = asyncio.run(_bounded(asked.seed, asked.faults, log))
     except TimeoutError:
         print(f"the run did not end within {_LIMIT_S / 60:.0f} minutes", file=sys.stderr)
+        return 2
+    except GivenUp as error:
+        print(error, file=sys.stderr)
         return 2
     asked.out.write_text(json.dumps(document(result), indent=1, sort_keys=True, default=str))
     print(f"\n{table(result)}\n\nreport: {asked.out}, warnings of the line: {log}")

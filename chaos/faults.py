@@ -16,7 +16,7 @@ import nats.errors
 from nats.js.api import DiscardPolicy, StreamConfig
 
 from chaos.load import Load
-from chaos.processes import AGGREGATOR, REPLICA, SHARD, titled
+from chaos.processes import AGGREGATOR, REPLICA, SHARD, Process, titled
 from chaos.site import Site
 from stillwatch.errors import Unavailable
 
@@ -27,6 +27,8 @@ _SILENT_S: Final = 4.0  # above the 3 s after which a feed holds an unanswered r
 _FULL_S: Final = 3.0
 _BEYOND_LEASE_S: Final = 1.0
 _RETRIES: Final = 50
+_RETRY_S: Final = 0.2
+_VICTIM_S: Final = 60.0  # a whole cluster starts in less
 
 
 @dataclass(slots=True)
@@ -40,60 +42,79 @@ class Ground:
     over_s: float | None = None  # when the fault was over, where that is before its function returns
 
 
-Inject = Callable[[Ground], Awaitable[bool]]  # whether there was something to break
+# Whether it has broken something; asked at the end of the run, since some faults wait for the next delivery or batch.
+Took = Callable[[], bool]
+Inject = Callable[[Ground], Awaitable[Took]]
 
 
-async def _kill(ground: Ground, title: str) -> bool:
-    victims = titled(ground.site.processes(), title)
-    return bool(victims) and victims[int(ground.draw * len(victims))].send(signal.SIGKILL)
+class GivenUp(Exception):
+    """What a fault took could not be given back, so the run says nothing."""
 
 
-async def kill_shard(ground: Ground) -> bool:
+def _always(took: bool) -> Took:
+    return lambda: took
+
+
+async def _send(ground: Ground, title: str, number: signal.Signals) -> Process | None:
+    """To one of these, as soon as there is one: the fault before may have killed it. ``None``: none came."""
+    until_s = time.monotonic() + _VICTIM_S
+    while True:
+        victims = titled(ground.site.processes(), title)
+        if victims and (victim := victims[int(ground.draw * len(victims))]).send(number):
+            return victim
+        if time.monotonic() > until_s:
+            return None
+        await asyncio.sleep(0.2)
+
+
+async def _kill(ground: Ground, title: str) -> Took:
+    return _always(await _send(ground, title, signal.SIGKILL) is not None)
+
+
+async def kill_shard(ground: Ground) -> Took:
     return await _kill(ground, SHARD)
 
 
-async def kill_aggregator(ground: Ground) -> bool:
+async def kill_aggregator(ground: Ground) -> Took:
     return await _kill(ground, AGGREGATOR)
 
 
-async def kill_replica(ground: Ground) -> bool:
+async def kill_replica(ground: Ground) -> Took:
     return await _kill(ground, REPLICA)
 
 
-async def kill_nats(ground: Ground) -> bool:
+async def kill_nats(ground: Ground) -> Took:
     await ground.site.on_nats(ground.site.nats.kill)
     await ground.site.on_nats(ground.site.nats.start)
-    return True
+    return _always(True)
 
 
-async def restart_nats(ground: Ground) -> bool:
+async def restart_nats(ground: Ground) -> Took:
     await ground.site.on_nats(ground.site.nats.stop)
     await asyncio.sleep(ground.draw * _BROKER_AWAY_S)
     await ground.site.on_nats(ground.site.nats.start)
-    return True
+    return _always(True)
 
 
-async def kill_cluster(ground: Ground) -> bool:
+async def kill_cluster(ground: Ground) -> Took:
     await ground.site.kill_line()
     ground.over_s = time.monotonic()
     await ground.site.start_line()
-    return True
+    return _always(True)
 
 
-async def pause_shard(ground: Ground) -> bool:
-    victims = titled(ground.site.processes(), SHARD)
-    if not victims:
-        return False
-    victim = victims[int(ground.draw * len(victims))]
-    paused = victim.send(signal.SIGSTOP)
+async def pause_shard(ground: Ground) -> Took:
+    victim = await _send(ground, SHARD, signal.SIGSTOP)
+    if victim is None:
+        return _always(False)
     try:
         await asyncio.sleep(ground.site.settings.ingest.lease_ttl_s + _BEYOND_LEASE_S)
     finally:
-        victim.send(signal.SIGCONT)
-    return paused
+        goes_on = victim.send(signal.SIGCONT)
+    return _always(goes_on)
 
 
-async def fill_disk(ground: Ground) -> bool:
+async def fill_disk(ground: Ground) -> Took:
     """Every stream is at its limit and takes nothing: requests, verdicts, leases, revocations, snapshots. Then there is
     room again."""
     before: list[StreamConfig] = []
@@ -111,66 +132,70 @@ async def fill_disk(ground: Ground) -> bool:
         for config in before:
             await ground.site.client.jetstream().update_stream(config)
 
-    await _persist(fill)
-    await asyncio.sleep(_FULL_S)
-    await _persist(make_room)
-    return bool(before)
+    try:
+        full = await _persist(fill)
+        await asyncio.sleep(_FULL_S if full else 0.0)
+    finally:
+        room = await _persist(make_room)
+    if not room:
+        raise GivenUp("streams that were full could not be given their limits back: the broker did not take it")
+    return _always(full and bool(before))
 
 
-async def _persist(do: Callable[[], Awaitable[None]]) -> None:
-    """The broker may be away for a moment, since faults overlap; what was taken must be given back all the same."""
+async def _persist(do: Callable[[], Awaitable[None]]) -> bool:
+    """The broker may be away for a moment, since faults overlap; what was taken must be given back all the same. ``False``: it
+    could not be done."""
     for _ in range(_RETRIES):
         with contextlib.suppress(nats.errors.Error, OSError):
-            return await do()
-        await asyncio.sleep(0.2)
+            await do()
+            return True
+        await asyncio.sleep(_RETRY_S)
+    return False
 
 
-async def publish_again(ground: Ground) -> bool:
+async def publish_again(ground: Ground) -> Took:
     return await _again(ground, with_ids=True)
 
 
-async def publish_again_without_ids(ground: Ground) -> bool:
+async def publish_again_without_ids(ground: Ground) -> Took:
     return await _again(ground, with_ids=False)
 
 
-async def _again(ground: Ground, *, with_ids: bool) -> bool:
+async def _again(ground: Ground, *, with_ids: bool) -> Took:
     events = ground.load.some_of_before(ground.rng, _MESSAGES)
-    for _ in range(_RETRIES):
+    for _ in range(_RETRIES if events else 0):
         with contextlib.suppress(Unavailable):
             await ground.load.publish(events, with_ids=with_ids)
-            break
-        await asyncio.sleep(0.2)
-    return bool(events)
+            return _always(True)
+        await asyncio.sleep(_RETRY_S)
+    return _always(False)
 
 
-async def publish_out_of_order(ground: Ground) -> bool:
-    ground.load.shuffle = _MESSAGES
-    return True
+async def publish_out_of_order(ground: Ground) -> Took:
+    load, before = ground.load, ground.load.shuffled
+    load.shuffle = _MESSAGES
+    return lambda: load.shuffled > before
 
 
-async def deliver_twice(ground: Ground) -> bool:
-    ground.site.proxy.arm("twice", _MESSAGES)
-    return True
+async def deliver_twice(ground: Ground) -> Took:
+    return ground.site.proxy.arm("twice", _MESSAGES)
 
 
-async def deliver_out_of_order(ground: Ground) -> bool:
-    ground.site.proxy.arm("swapped", 3)
-    return True
+async def deliver_out_of_order(ground: Ground) -> Took:
+    return ground.site.proxy.arm("swapped", 3)
 
 
-async def lose_delivery(ground: Ground) -> bool:
-    ground.site.proxy.arm("lost", 3)
-    return True
+async def lose_delivery(ground: Ground) -> Took:
+    return ground.site.proxy.arm("lost", 3)
 
 
-async def cut_connections(ground: Ground) -> bool:
-    ground.site.proxy.cut()
-    return True
+async def cut_connections(ground: Ground) -> Took:
+    return _always(ground.site.proxy.cut() > 0)
 
 
-async def silence_broker(ground: Ground) -> bool:
+async def silence_broker(ground: Ground) -> Took:
     await ground.site.proxy.silence(_SILENT_S)
-    return True
+    return _always(True)
 
 
 INJECT: Final[dict[str, Inject]] = {

@@ -40,6 +40,7 @@ class Load:
     # By partition: (acknowledged, its place in the stream), newest last; the probes wait for what came after a fault.
     newest: dict[int, tuple[float, int]] = field(default_factory=dict)
     shuffle: int = 0  # so many of the next events are published out of order
+    shuffled: int = 0  # times that they were
     _pipeline: Pipeline | None = None
 
     async def run(self, rng: random.Random) -> None:
@@ -52,6 +53,7 @@ class Load:
             if self.shuffle:
                 rng.shuffle(batch)
                 self.shuffle = 0
+                self.shuffled += 1
             await self._until_acknowledged(batch)
             at += len(batch)
             if not self.hurry:

@@ -13,6 +13,8 @@ from typing import Any, Final
 from chaos.site import Site
 from stillwatch import subjects
 from stillwatch.event import RequestEvent
+from stillwatch.revocation import Revocation
+from stillwatch.verdict import Action, strength
 from streams.scan import read_all
 
 _MANY: Final = 100_000
@@ -29,7 +31,7 @@ class Outcome:
     acted_on: Mapping[str, int]  # account -> the first tick at which it was acted on
     campaigns: Mapping[str, int]  # -> when it was detected, in event time
     revocations: frozenset[str]
-    enforced: frozenset[str]  # the accounts that gateways must refuse or limit
+    enforced: Mapping[str, str]  # account -> what is in force against it: the strongest action of all revocations
     audited: Mapping[str, int]
     accounts: Mapping[str, int]
     status: Mapping[str, Any] = field(default_factory=dict)
@@ -48,18 +50,26 @@ async def outcome_of(site: Site, accounts: Sequence[str]) -> Outcome:
             acted_on.setdefault(account, verdict.decided_at_unix_nano)
     audit = await site.hub.audit.newest(_MANY)
     about = Counter(str(entry.details["revocation"]) for entry in audit if "revocation" in entry.details)
-    active = [one for one in revocations if one.state(time.time()) == "active"]
     return Outcome(
         decided={one.id: one.decided_at_unix_nano for one in verdicts},
         stored=await _stored(site),
         acted_on=acted_on,
         campaigns={one.id: one.detected_at_unix_nano for one in await site.hub.verdicts.campaigns()},
         revocations=frozenset(one.id for one in revocations),
-        enforced=frozenset(account for one in active for account in one.accounts),
+        enforced=in_force(revocations, time.time()),
         audited=about,
         accounts=await _events_in_state(site, accounts),
         status=await site.ask("/v1/status") or {},
     )
+
+
+def in_force(revocations: Sequence[Revocation], now_unix_s: float) -> dict[str, str]:
+    """By account, as a gateway must do it."""
+    out: dict[str, Action] = {}
+    for one in revocations:
+        for account in one.accounts if one.state(now_unix_s) == "active" else ():
+            out[account] = max(out.get(account, one.action), one.action, key=strength)
+    return {account: str(action) for account, action in sorted(out.items())}
 
 
 async def _stored(site: Site) -> dict[str, int]:
@@ -105,6 +115,7 @@ class Difference:
     campaigns_missing: tuple[str, ...]
     campaigns_more: tuple[str, ...]
     unaudited: tuple[str, ...]
+    enforced_otherwise: tuple[str, ...]  # accounts against which another action is in force, or none, or one only here
     refused_otherwise: tuple[str, ...]  # accounts that a gateway which lived through all faults treats otherwise
     audited_twice: int
     incomplete_evaluations: int
@@ -112,8 +123,10 @@ class Difference:
 
 
 def difference(
-    found: Outcome, reference: Outcome, events: Sequence[RequestEvent], refused: frozenset[str]
+    found: Outcome, reference: Outcome, events: Sequence[RequestEvent], gateway: Mapping[str, str]
 ) -> Difference:
+    """``gateway``: account -> action, as the gateway does it that lived through all faults. It must do what the line without
+    faults has come to: what is in force after them may itself be what they broke."""
     sent = Counter(event.account for event in events)
     begun = events[0].time_unix_nano
     delays = [0.0]
@@ -130,11 +143,16 @@ def difference(
         campaigns_missing=_less(reference.campaigns, found.campaigns),
         campaigns_more=_less(found.campaigns, reference.campaigns),
         unaudited=_less(found.revocations, found.audited),
-        refused_otherwise=tuple(sorted(refused ^ found.enforced)),
+        enforced_otherwise=_otherwise(found.enforced, reference.enforced),
+        refused_otherwise=_otherwise(gateway, reference.enforced),
         audited_twice=sum(count > 1 for count in found.audited.values()),
         incomplete_evaluations=found.incomplete_evaluations,
         event_delay=max(delays),
     )
+
+
+def _otherwise(mine: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted({account for account, _ in set(mine.items()) ^ set(other.items())}))
 
 
 def _less(mine: Mapping[str, Any] | frozenset[str], other: Mapping[str, Any] | frozenset[str]) -> tuple[str, ...]:

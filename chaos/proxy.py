@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from typing import Final, Literal, Self
 
 _CHUNK: Final = 256 * 1024
@@ -25,6 +26,7 @@ class Proxy:
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
         self._armed: Counter[Misdeed] = Counter()
+        self._asked: Counter[Misdeed] = Counter()
         self.done: Counter[Misdeed] = Counter()
         self._flows = asyncio.Event()
         self._flows.set()
@@ -44,14 +46,19 @@ class Proxy:
 
     # -- what can be asked of it -------------------------------------------------------------------------------------
 
-    def arm(self, misdeed: Misdeed, times: int) -> None:
-        """The next ``times`` deliveries, of whichever consumer."""
+    def arm(self, misdeed: Misdeed, times: int) -> Callable[[], bool]:
+        """The next ``times`` deliveries, of whichever consumer. Returns the question whether one of them has met it by now."""
+        before = self._asked[misdeed]
+        self._asked[misdeed] += times
         self._armed[misdeed] += times
+        return lambda: self.done[misdeed] > before
 
-    def cut(self) -> None:
-        """Every connection ends in the middle of whatever it was doing."""
-        for writer in list(self._links):
+    def cut(self) -> int:
+        """Every connection ends in the middle of whatever it was doing. How many ends there were."""
+        links = list(self._links)
+        for writer in links:
             writer.transport.abort()
+        return len(links)
 
     async def silence(self, seconds: float) -> None:
         """Nothing comes from the server any more, and no connection ends: the worst kind of outage."""
@@ -87,21 +94,25 @@ class Proxy:
     async def _deliver(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         rest = b""
         held: dict[bytes, bytes] = {}  # subscription -> the delivery that waits for the next one
-        while True:
-            try:
-                async with asyncio.timeout(_HOLD_S if held else None):
-                    chunk = await reader.read(_CHUNK)
-            except TimeoutError:
-                writer.write(b"".join(held.values()))
-                held.clear()
-                continue
-            if not chunk:
-                return
-            frames, rest = split(rest + chunk)
-            out = frames if not (held or any(self._armed.values())) else self._misdo(frames, held)
-            await self._flows.wait()
-            writer.write(b"".join(out))
-            await writer.drain()
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(_HOLD_S if held else None):
+                        chunk = await reader.read(_CHUNK)
+                except TimeoutError:  # no next one came: another delivery has to do
+                    writer.write(b"".join(held.values()))
+                    self._armed["swapped"] += len(held)
+                    held.clear()
+                    continue
+                if not chunk:
+                    return
+                frames, rest = split(rest + chunk)
+                out = frames if not (held or any(self._armed.values())) else self._misdo(frames, held)
+                await self._flows.wait()
+                writer.write(b"".join(out))
+                await writer.drain()
+        finally:
+            self._armed["swapped"] += len(held)
 
     def _misdo(self, frames: list[bytes], held: dict[bytes, bytes]) -> list[bytes]:
         out: list[bytes] = []

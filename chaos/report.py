@@ -19,6 +19,7 @@ def broken(result: Result) -> list[str]:
     """Empty: every promise was kept."""
     difference = result.difference
     unrecovered = [one for one in result.injected if not one.recovered]
+    idle = [one for one in result.injected if not one.took]
     checks = {
         f"{difference.lost_events} events acknowledged to publishers are not in state": difference.lost_events,
         f"{difference.doubled_events} events are in state twice": difference.doubled_events,
@@ -29,13 +30,20 @@ def broken(result: Result) -> list[str]:
         f"campaigns missing: {_names(difference.campaigns_missing)}": difference.campaigns_missing,
         f"campaigns only with faults: {_names(difference.campaigns_more)}": difference.campaigns_more,
         f"revocations without an audit entry: {_names(difference.unaudited)}": difference.unaudited,
+        f"in force is something else than without faults: {_names(difference.enforced_otherwise)}": difference.enforced_otherwise,
         f"a gateway treats otherwise than decided: {_names(difference.refused_otherwise)}": difference.refused_otherwise,
         f"detection later by {difference.event_delay:.1%} of event time": difference.event_delay > MAX_DELAY,
         f"a verdict later by {result.wall_share:.1%} of the time until it": len(result.injected) >= _ENOUGH_FAULTS
         and result.wall_share > MAX_DELAY,
         f"not recovered: {', '.join(f'{one.number + 1} {one.kind}' for one in unrecovered)}": unrecovered,
+        f"did nothing: {', '.join(f'{one.number + 1} {one.kind}' for one in idle)}": idle,
+        f"{difference.incomplete_evaluations} evaluations without a partition": difference.incomplete_evaluations,
+        f"{result.reference.incomplete_evaluations} evaluations without a partition in the line without faults": (
+            result.reference.incomplete_evaluations
+        ),
         "the line had not settled in two minutes after the last request": not result.settled,
         "nothing was decided, so nothing was compared": not result.reference.decided,
+        "nothing was in force, so no gateway was compared": not result.reference.enforced,
     }
     return [text for text, bad in checks.items() if bad]
 

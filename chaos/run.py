@@ -8,13 +8,13 @@ import shutil
 import tempfile
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from chaos.faults import INJECT, Ground
+from chaos.faults import INJECT, Ground, Took
 from chaos.load import TRICKLE_PER_S, Load
 from chaos.outcome import Difference, Outcome, difference, outcome_of, stream_order
 from chaos.plan import Planned, plan
@@ -37,7 +37,8 @@ _ENFORCER_S: Final = 30.0
 
 @dataclass(slots=True)
 class Injected:
-    """Seconds are since the fault itself was over; ``None``: not recovered within the time that is given."""
+    """Seconds are since the fault itself was over; ``None``: not recovered within the time that is given. ``took``: whether it
+    broke anything."""
 
     number: int
     kind: str
@@ -82,15 +83,17 @@ async def run(seed: int, faults: int, say: Say, log: Path) -> Result:
             load = Load(site.client, events, site.settings.partitions)
             started_s = time.monotonic()
             publishing = asyncio.create_task(load.run(rng))
-            injected = await _inject(Ground(site, load, rng), plan(seed, faults), publishing, say)
+            injected, took = await _inject(Ground(site, load, rng), plan(seed, faults), publishing, say)
             under_faults = len(load.acknowledged_s)
             load.hurry = True
             await publishing
             whole = await settled(site, last_tick)
             seconds = time.monotonic() - started_s
+            for fault, has_taken in zip(injected, took, strict=True):
+                fault.took = has_taken()
             say(f"{faults} faults in {seconds:.0f} s" + ("" if whole else "; THE LINE HAS NOT SETTLED"))
             found = await outcome_of(site, accounts)
-            refused = await _as_enforced(enforcer, accounts, found.enforced)
+            gateway = await _as_enforced(enforcer, accounts, found.enforced)
             order = await stream_order(site)
         await asyncio.to_thread(shutil.copyfile, Path(directory) / "faults" / "line.log", log)
         say("the same stream once more, without faults")
@@ -101,14 +104,15 @@ async def run(seed: int, faults: int, say: Say, log: Path) -> Result:
     delays, share = _wall_delays(found, events, load, under_faults)
     return Result(
         seed, len(events), seconds, load.retries, injected, whole, found, reference,
-        difference(found, reference, events, refused), delays, share,
+        difference(found, reference, events, gateway), delays, share,
     )  # fmt: skip
 
 
 async def _inject(
     ground: Ground, planned: Sequence[Planned], publishing: asyncio.Task[None], say: Say
-) -> list[Injected]:
+) -> tuple[list[Injected], list[Took]]:
     done: list[Injected] = []
+    taken: list[Took] = []
     begun_s = time.monotonic()
     following: list[asyncio.Task[None]] = []
     for one in planned:
@@ -120,9 +124,9 @@ async def _inject(
         await asyncio.sleep(one.pause_s)
         ground.draw, ground.over_s = one.draw, None
         at_s = time.monotonic()
-        took = await INJECT[one.kind](ground)
+        taken.append(await INJECT[one.kind](ground))
         over_s = time.monotonic() if ground.over_s is None else ground.over_s
-        fault = Injected(one.number, one.kind, took, over_s - at_s)
+        fault = Injected(one.number, one.kind, False, over_s - at_s)
         done.append(fault)
         fault.overlapped = any(not task.done() for task in following)
         follow = asyncio.create_task(_follow(ground, fault, over_s, say))
@@ -135,7 +139,7 @@ async def _inject(
         if publishing.done():
             publishing.result()
     await asyncio.gather(*following)
-    return done
+    return done, taken
 
 
 async def _follow(ground: Ground, fault: Injected, over_s: float, say: Say) -> None:
@@ -149,13 +153,13 @@ async def _follow(ground: Ground, fault: Injected, over_s: float, say: Say) -> N
     )
 
 
-async def _as_enforced(enforcer: Enforcer, accounts: Sequence[str], wanted: frozenset[str]) -> frozenset[str]:
+async def _as_enforced(enforcer: Enforcer, accounts: Sequence[str], wanted: Mapping[str, str]) -> dict[str, str]:
     """What the gateway does that lived through all of it; it is given the time of some comparisons."""
     deadline_s = time.monotonic() + _ENFORCER_S
     while True:
-        refused = frozenset(account for account in accounts if enforcer.check(account) is not None)
-        if refused == wanted or time.monotonic() > deadline_s:
-            return refused
+        does = {account: str(found.action) for account in accounts if (found := enforcer.check(account)) is not None}
+        if does == wanted or time.monotonic() > deadline_s:
+            return does
         await asyncio.sleep(0.2)
 
 

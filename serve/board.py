@@ -97,6 +97,8 @@ class Board:
             reasons += [why for shard in state.shards for why in shard.problems][:_MAX_REASONS]
             stuck = [(p.partition, p.problem) for p in state.partitions().values() if p.problem]
             reasons += [f"partition {number}: {problem}" for number, problem in stuck[:_MAX_REASONS]]
+        if state.aggregator is not None and state.aggregator.not_leading:
+            reasons.append(f"nobody leads: the aggregator does not, because {state.aggregator.not_leading}")
         enforcer = self._ports.enforcer
         if not enforcer.loaded:
             reasons.append("the enforcer has not read the revocations yet; /authz allows everything")

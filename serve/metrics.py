@@ -149,6 +149,13 @@ class _Cluster(Collector):
                 "stillwatch_incomplete_evaluations_total", "Evaluations made without a partition left behind",
                 state.aggregator.incomplete_evaluations,
             )  # fmt: skip
+            yield _total(
+                "stillwatch_failed_evaluations_total", "Evaluations that failed and were made again",
+                state.aggregator.failed_evaluations,
+            )  # fmt: skip
+            yield _total(
+                "stillwatch_left_out_total", "Parts of evaluations that failed at each try", state.aggregator.left_out
+            )
             yield _gauge(
                 "stillwatch_groups_waiting", "Candidate groups left to the next evaluation", state.aggregator.groups_waiting
             )  # fmt: skip

@@ -74,6 +74,11 @@ class TickGate:
         for number in self._marks:
             self._marks[number] = Mark(number, self.evaluated_unix_nano, 0, silent=False)
 
+    def newer(self, said: Iterable[Part | Mark]) -> dict[int, int]:
+        """Of whose partitions a newer owner has been heard: his epoch."""
+        known = ((one.partition, self._epochs.get(one.partition, 0), one.epoch) for one in said)
+        return {partition: newest for partition, newest, epoch in known if newest > epoch}
+
     # -- in ----------------------------------------------------------------------------------------------------------
 
     def _is_owners(self, said: Part | Mark) -> bool:

@@ -15,6 +15,8 @@ Counter = Literal[
     "stillwatch_late_events_total",         # came after silence had closed their tick; they count at the next one
     "stillwatch_merged_ticks_total",        # ticks at which a partition could say nothing: too much was waiting
     "stillwatch_incomplete_evaluations_total",  # made without a partition that was left behind
+    "stillwatch_failed_evaluations_total",  # were made again from the newest snapshot: a bug of ours; see the log
+    "stillwatch_left_out_total",            # reports, campaigns and verdicts that failed at each try of an evaluation
     "stillwatch_dropped_calls_total",         # calls and hand-offs for which the aggregator had no room
     "stillwatch_aggregator_evicted_accounts_total",  # accounts that the aggregator forgot: silent for long, or no room
     "stillwatch_fenced_reports_total",      # reports of shards that no longer owned the partition; not taken

@@ -178,6 +178,9 @@ class AggregatorStatus:
     never_act: int = 0  # entries of the never-act list that hold
     never_act_ends_soon: tuple[str, ...] = ()  # their ids
     never_act_ended: int = 0  # entries that ended in this life
+    failed_evaluations: int = 0  # that raised something, and were made again from the newest snapshot: a bug of ours
+    not_leading: str = ""  # why it does not lead although no other one is seen to; empty: all is well
+    left_out: int = 0  # reports, campaigns and verdicts that failed each time
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -384,8 +387,8 @@ class IndicatorStore(Protocol):
 
 
 class Leases(Protocol):
-    async def acquire(self, key: str, holder: str, ttl_s: float) -> Lease | None:
-        """The lease, or ``None`` while somebody else holds it. It may be taken over when it was seen unchanged for as long as
+    async def acquire(self, key: str, holder: str, ttl_s: float, above: int = 0) -> Lease | None:
+        """The lease, with an epoch greater than ``above``, or ``None`` while somebody else holds it. It may be taken over when it was seen unchanged for as long as
         it lives, by the clock of whoever wants it: clocks of two machines are never compared. The same holder's new life
         takes over its own lease at once, with a new epoch."""
         ...
@@ -412,6 +415,10 @@ class WriteFence(Protocol):
     async def take(self, epoch: int) -> None:
         """From now on whatever this process writes carries this epoch, and what carries an older one is refused by the store
         itself. Raises :class:`~stillwatch.errors.Fenced` where a newer one was taken before."""
+        ...
+
+    async def newest(self) -> int:
+        """The newest epoch that any process has taken it with; 0: none."""
         ...
 
 
@@ -452,6 +459,8 @@ class Folded:
     # Of the same partitions: up to which tick their cuts are in a stored snapshot. Until then a shard keeps them. Without
     # those that have told this memory nothing yet.
     stored_unix_nano: Mapping[int, int] = field(default_factory=dict)
+    # Of those partitions of which it has heard a newer owner: his epoch. What this shard says of them is not taken.
+    epochs: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)

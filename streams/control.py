@@ -15,12 +15,17 @@ import msgpack
 
 from stillwatch.errors import Unavailable
 from stillwatch.ports import Clock, Lease
-from stillwatch.subjects import ENFORCEMENT_KEY
+from stillwatch.subjects import ENFORCEMENT_KEY, SHARD_LEASES
 from streams.bucket import Bucket, Entry, Write
 
 _log = logging.getLogger(__name__)
 _MAX_ROUNDS: Final = 10
 _MAX_TTL_S: Final = 60.0  # as in the settings
+# The server's garbage collection of keys that say a shard lives: each start of a cluster brings new ones, which nobody writes again.
+# Ten lives of the longest lease: whoever watches one has judged it by then. Leases of partitions and of the aggregator stay: there
+# is one of each, and its epoch is remembered.
+_FORGOTTEN_S: Final = 600
+_FORGOTTEN: Final = SHARD_LEASES.removesuffix("*")
 
 
 class BucketControl:
@@ -49,22 +54,25 @@ class BucketControl:
 
 class BucketLeases:
     """The epoch is the KV revision of the write that changed the owner; a renewal writes a new revision and keeps the
-    epoch in the value."""
+    epoch in the value. Revisions begin at 1 again where the bucket was lost and made anew: whoever knows of an epoch says so
+    (``above``), and gets a greater one."""
 
     def __init__(self, bucket: Bucket, clock: Clock) -> None:
         self._bucket, self._clock = bucket, clock
         # The newest revision of each lease, since when it is that (monotonic), and for how long it lives.
         self._seen: dict[str, tuple[int, float, float]] = {}
 
-    async def acquire(self, key: str, holder: str, ttl_s: float) -> Lease | None:
+    async def acquire(self, key: str, holder: str, ttl_s: float, above: int = 0) -> Lease | None:
         entry = await self._bucket.get(key)
         held = _lease(entry)
         if held is not None and held.holder != holder and self._lives(entry):
             return None
-        # Epoch 0 in the value means "the revision of this write", which nobody knows before it is written.
-        taken = Lease(key, holder, 0, self._now() + ttl_s)
-        [revision] = await self._bucket.write([Write(key, _pack(taken, ttl_s), entry.revision)])
-        return None if revision is None else replace(taken, epoch=revision)
+        # Epoch 0 in the value means "the revision of this write", which nobody knows before it is written: it will be greater
+        # than the one before.
+        floor = max(above, 0 if held is None else held.epoch)
+        taken = Lease(key, holder, 0 if entry.revision >= floor else floor + 1, self._now() + ttl_s)
+        [revision] = await self._bucket.write([_write(key, _pack(taken, ttl_s), entry)])
+        return None if revision is None else replace(taken, epoch=taken.epoch or revision)
 
     async def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
         # An expired lease that nobody took is still ours: compare-and-set decides, not the clock.
@@ -72,14 +80,14 @@ class BucketLeases:
         if entry is None:
             return None
         renewed = replace(lease, expires_unix_s=self._now() + ttl_s)
-        [revision] = await self._bucket.write([Write(lease.key, _pack(renewed, ttl_s), entry.revision)])
+        [revision] = await self._bucket.write([_write(lease.key, _pack(renewed, ttl_s), entry)])
         return None if revision is None else renewed
 
     async def release(self, lease: Lease) -> None:
         entry = await self._held(lease)
         if entry is not None:
             # Refused means that somebody has just taken it over: nothing left to release.
-            await self._bucket.write([Write(lease.key, None, entry.revision)])
+            await self._bucket.write([_write(lease.key, None, entry)])
 
     async def holder(self, key: str) -> str | None:
         return self._holder(await self._bucket.get(key))
@@ -109,6 +117,10 @@ class BucketLeases:
 
     def _now(self) -> float:
         return self._clock.unix_nano() / 1e9
+
+
+def _write(key: str, value: bytes | None, before: Entry) -> Write:
+    return Write(key, value, before.revision, ttl_s=_FORGOTTEN_S if key.startswith(_FORGOTTEN) else None)
 
 
 def _pack(lease: Lease, ttl_s: float) -> bytes:

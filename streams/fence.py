@@ -34,6 +34,11 @@ class StreamFence:
         verdicts, revocations = await self._take_journal(epoch), await self._take_bucket(epoch)
         self.verdicts, self.revocations, self.epoch = verdicts, revocations, epoch
 
+    async def newest(self) -> int:
+        """Raises ``Unavailable``."""
+        verdicts, entry = await self._journal.last(VERDICTS_FENCE), await self._bucket.get(REVOCATIONS_FENCE_KEY)
+        return max(0 if verdicts is None else epoch_of(verdicts), _epoch(entry))
+
     async def _take_journal(self, epoch: int) -> Stored:
         # A CloudEvent like all others: whoever reads the stream must not stumble over it.
         headers = {
@@ -52,10 +57,14 @@ class StreamFence:
     async def _take_bucket(self, epoch: int) -> bucket.Entry:
         for _ in range(_MAX_ROUNDS):
             before = await self._bucket.get(REVOCATIONS_FENCE_KEY)
-            if before.value is not None and before.value.isdigit() and int(before.value) > epoch:
+            if _epoch(before) > epoch:
                 raise Fenced("revocations", epoch)
             value = str(epoch).encode()
             [revision] = await self._bucket.write([Write(REVOCATIONS_FENCE_KEY, value, before.revision)])
             if revision is not None:
                 return bucket.Entry(REVOCATIONS_FENCE_KEY, value, revision)
         raise Unavailable("the fence of revocations", f"others wrote to it {_MAX_ROUNDS} times meanwhile")
+
+
+def _epoch(entry: bucket.Entry) -> int:
+    return int(entry.value) if entry.value is not None and entry.value.isdigit() else 0

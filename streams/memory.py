@@ -209,21 +209,28 @@ class MemoryBucket:
     def __init__(self, world: MemoryNats) -> None:
         self._world = world
         self._entries: dict[str, bucket.Entry] = {}
+        self._forgotten_nano: dict[str, int] = {}  # when, of those that were written with a time to live
         self._revision = 0
 
-    async def get(self, key: str) -> bucket.Entry:
+    def _require(self) -> None:
         self._world.require("the bucket")
+        now_nano = self._world.clock.unix_nano()
+        for key in [key for key, at_nano in self._forgotten_nano.items() if now_nano >= at_nano]:
+            del self._entries[key], self._forgotten_nano[key]
+
+    async def get(self, key: str) -> bucket.Entry:
+        self._require()
         return self._entries.get(key) or bucket.Entry(key, None, 0)
 
     async def get_many(self, keys: Iterable[str]) -> list[bucket.Entry]:
         return [await self.get(key) for key in keys]
 
     async def write(self, writes: Sequence[bucket.Write]) -> list[int | None]:
-        self._world.require("the bucket")
+        self._require()
         return [self._write(write) for write in writes]
 
     async def scan(self, *patterns: str) -> list[bucket.Entry]:
-        self._world.require("the bucket")
+        self._require()
         return [
             entry
             for entry in self._entries.values()
@@ -231,13 +238,13 @@ class MemoryBucket:
         ]
 
     async def changes(self, pattern: str, after_revision: int) -> list[bucket.Entry]:
-        self._world.require("the bucket")
+        self._require()
         return [
             entry for entry in self._entries.values() if entry.revision > after_revision and matches(pattern, entry.key)
         ]
 
     async def broker_unix_nano(self) -> int:
-        self._world.require("the bucket")
+        self._require()
         return self._world.clock.unix_nano() + self._world.ahead_nano
 
     def _write(self, write: bucket.Write) -> int | None:
@@ -246,6 +253,9 @@ class MemoryBucket:
         if (present.revision if present else 0) != guard.revision:
             return None
         self._revision += 1
+        self._forgotten_nano.pop(write.key, None)
+        if write.ttl_s is not None:
+            self._forgotten_nano[write.key] = self._world.clock.unix_nano() + write.ttl_s * 1_000_000_000
         self._entries[write.key] = bucket.Entry(write.key, write.value, self._revision)
         return self._revision
 

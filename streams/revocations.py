@@ -31,6 +31,7 @@ _MAX_ROUNDS: Final = 10
 # One record is one message: about 15,000 accounts in the server's megabyte.
 _MAX_RECORD_BYTES: Final = 1_000_000
 # A client that retries after a week does not retry but ask again.
+_RELEASE_TTL_S: Final = 24 * 3600  # for people who look what happened; nothing reads it
 _IDEMPOTENCY_TTL_S: Final = 7 * 24 * 3600
 
 
@@ -116,7 +117,20 @@ class BucketRevocations:
                 return found
             return replace(found.only(accounts), acts_from_unix_s=at_unix_s).released(int(self._now()))
 
+        await self._decided_behind_the_fence(id)
         return await self._in_force(await self._changed(id, released))
+
+    async def _decided_behind_the_fence(self, id: str) -> None:
+        """An owner that was replaced must not let anything act. The server checks one revision a write, and that of the record
+        has to be its own, or a person's undo could be lost. So what is fenced is the decision, in an entry of its own; the
+        record follows from it. Raises ``Fenced``."""
+        fence = self._fence.revocations
+        if fence is None:  # what a person lets act
+            return
+        decided = Write(f"release.{id}", str(self._fence.epoch).encode(), 0, ttl_s=_RELEASE_TTL_S, under=fence)
+        [written] = await self._bucket.write([decided])
+        if written is None:
+            raise Fenced("revocations", self._fence.epoch)
 
     async def leave_to_people(self, id: str, because: str) -> Revocation:
         def left(found: Revocation) -> Revocation:

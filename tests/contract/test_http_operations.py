@@ -65,6 +65,17 @@ async def test_not_ready_lists_why_and_recovers(world: World, trouble: str, monk
     assert (await world.client().get("/readyz")).status_code == 200
 
 
+async def test_an_aggregator_that_does_not_lead_where_no_other_does_makes_it_not_ready(world: World) -> None:
+    world.book.not_leading = "the fence refused it"
+    answer = await world.client().get("/readyz")
+    assert (answer.status_code, answer.json()["not_ready"]) == (
+        503, ["nobody leads: the aggregator does not, because the fence refused it"],
+    )  # fmt: skip
+    world.book.not_leading = ""
+    world.clock.advance(2)
+    assert (await world.client().get("/readyz")).status_code == 200
+
+
 async def test_many_readers_cost_one_question_a_second(world: World) -> None:
     asked = 0
     status = world.local_shards.status

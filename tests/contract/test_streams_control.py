@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from manual_clock import ManualClock
 from stream_worlds import World
 
 from stillwatch.ports import Leases
+from stillwatch.subjects import AGGREGATOR_LEASE
 from streams.bucket import Bucket, Write
 from streams.control import BucketControl, BucketLeases
 
@@ -108,6 +110,25 @@ async def test_a_renewed_lease_keeps_its_epoch_and_lives_on(world: World) -> Non
     assert await leases(world).acquire(KEY, "shard-1", 6.0) is None
 
 
+async def test_whoever_knows_of_an_epoch_gets_a_greater_one_and_so_do_those_who_come_after_him(world: World) -> None:
+    """As where the bucket was lost: its revisions are far below what was written under before."""
+    lease = await leases(world).acquire(KEY, "shard-0", 6.0, above=1_000_000)
+    assert lease is not None
+    assert lease.epoch > 1_000_000
+    renewed = await leases(world).renew(lease, 6.0)
+    assert renewed is not None
+    assert renewed.epoch == lease.epoch
+    mine_again = await leases(world).acquire(KEY, "shard-0", 6.0)
+    assert mine_again is not None
+    assert mine_again.epoch > lease.epoch
+    assert await leases(world).renew(lease, 6.0) is None
+    assert await leases(world).acquire(KEY, "shard-1", 6.0, above=2_000_000) is None  # it knows more, and has to wait
+    world.clock.advance(6.1)
+    others = await leases(world).acquire(KEY, "shard-1", 6.0)
+    assert others is not None
+    assert others.epoch > mine_again.epoch
+
+
 async def test_a_lost_lease_can_not_be_renewed_or_released(world: World) -> None:
     old = await leases(world).acquire(KEY, "shard-0", 6.0)
     assert old is not None
@@ -149,6 +170,39 @@ async def test_a_released_lease_is_free_at_once_and_epochs_still_grow(world: Wor
     assert second is not None
     assert second.epoch > first.epoch
     assert await leases(world).renew(first, 6.0) is None
+
+
+async def test_that_a_shard_lived_is_forgotten_by_the_server_and_who_owned_what_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.control._FORGOTTEN_S", 1)
+    for key in ("lease.shard.stops-1", "lease.shard.dies-1", KEY, AGGREGATOR_LEASE):
+        lease = await leases(world).acquire(key, "one", 6.0)
+        assert lease is not None
+        if "dies" not in key:
+            await leases(world).release(lease)
+
+    async def revision(key: str) -> int:
+        world.clock.advance(0.3)
+        return (await bucket(world).get(key)).revision
+
+    async with asyncio.timeout(20):  # a real server takes its own second
+        while await revision("lease.shard.stops-1") or await revision("lease.shard.dies-1"):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert await revision(KEY) > 0
+    assert await revision(AGGREGATOR_LEASE) > 0
+
+
+async def test_a_shard_that_writes_its_key_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.control._FORGOTTEN_S", 1)
+    lease = await leases(world).acquire("lease.shard.a", "a@1", 60.0)
+    begun_s = time.monotonic()
+    while time.monotonic() < begun_s + 1.5:
+        assert lease is not None
+        lease = await leases(world).renew(lease, 60.0)
+        world.clock.advance(0.5)
+        await asyncio.sleep(0.25)
+    assert await leases(world).holders("lease.shard.*") == {"lease.shard.a": "a@1"}
 
 
 async def test_releasing_twice_is_the_same_as_once(world: World) -> None:

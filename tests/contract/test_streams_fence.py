@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from stream_values import a_campaign, a_revocation, a_verdict
 from stream_worlds import World
 
 from stillwatch.errors import Fenced
+from stillwatch.revocation import Hold
 from streams.control import BucketLeases
 from streams.fence import StreamFence
 from streams.hub import Hub, _hub
@@ -45,6 +48,31 @@ async def test_the_newest_epoch_writes_and_older_ones_are_refused(world: World) 
     assert {one.id for one in await new.verdicts.verdicts()} == {"v-1", "v-3"}
     assert [one.id for one in await new.verdicts.campaigns()] == ["c-2"]
     assert [one.id for one in await new.revocations.list()] == ["r-2"]
+
+
+async def test_a_replaced_owner_lets_nothing_act_that_waits_and_the_new_one_does(world: World) -> None:
+    old, new = world.hub, another(world)
+    await old.fence.take(4)
+    now_s = int(world.clock.unix_s)
+    hold = Hold("stale", 1, now_s + 900, releases_itself=True)
+    waiting = [await old.revocations.put(replace(a_revocation(id), hold=hold)) for id in ("r-1", "r-2", "r-3")]
+    assert {one.state(now_s) for one in waiting} == {"waiting"}
+    assert (await old.revocations.release("r-1", waiting[0].accounts)).state(now_s) == "active"
+    await new.fence.take(7)
+    with pytest.raises(Fenced, match="epoch 4 is over"):
+        await old.revocations.release("r-2", waiting[1].accounts)
+    assert (await new.revocations.get("r-2")).state(now_s) == "waiting"
+    assert (await new.revocations.release("r-2", waiting[1].accounts)).state(now_s) == "active"
+    # A person is no owner, and his word counts, whoever leads.
+    agreed = await another(world).revocations.approve("r-3", "ops")
+    assert agreed.state(now_s) == "active"
+
+
+async def test_any_process_can_see_the_newest_epoch(world: World) -> None:
+    other = another(world)
+    assert await other.fence.newest() == 0
+    await world.hub.fence.take(4)
+    assert (await world.hub.fence.newest(), await other.fence.newest()) == (4, 4)
 
 
 async def test_behind_the_fence_a_repeat_still_changes_nothing(world: World) -> None:

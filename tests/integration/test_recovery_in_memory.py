@@ -6,12 +6,17 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from random import Random
+from typing import cast
 
 import pytest
-from recovery_worlds import EVENTS, PARTITIONS, SETTINGS, Broker, Cluster, in_the_backtest
+from recovery_worlds import EVENTS, PARTITIONS, SETTINGS, Broker, Cluster, Interrupted, in_the_backtest
 
+from stillwatch.ports import VerdictLog
 from stillwatch.verdict import Verdict
+from streams.control import BucketLeases
+from streams.memory import MemoryBucket
 
 CAMPAIGNS, VERDICTS, LAST_TICK = in_the_backtest()
 
@@ -82,6 +87,60 @@ async def test_whatever_is_killed_whenever_the_outcome_is_that_of_an_uninterrupt
         assert {one.verdict for one in revocations} == enforced
 
 
+def interrupted(broker: Broker, instead: Callable[[], Awaitable[None]], times: int = 1) -> Interrupted:
+    """From now on the first verdicts do not simply go out."""
+    log = Interrupted(broker.hub.verdicts, instead, times)
+    broker.hub = replace(broker.hub, verdicts=cast(VerdictLog, log))
+    return log
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_an_aggregator_that_ends_in_the_midst_of_an_evaluation_leaves_no_half_of_it(how: str) -> None:
+    async with AsyncExitStack() as stack:
+        cluster = Cluster(Broker())
+        log = interrupted(cluster.broker, for_ever)
+        stack.push_async_callback(cluster.stop)
+        await cluster.start()
+        async with cluster.broker.feeding(1.5):
+            await log.reached.wait()
+            assert cluster.aggregator is not None
+            begun, done = cluster.aggregator._gate.evaluated_unix_nano, await cluster.evaluated()
+            assert begun > done
+            if how == "stopped":
+                await cluster.aggregator.stop()
+            else:
+                await cluster.kill_aggregator()
+            places = [one.place for one in await cluster.broker.store.names("aggregator")]
+            assert places == sorted(places)
+            assert all(place <= done for place in places)
+            await cluster.start_aggregator()
+        await cluster.has_evaluated(LAST_TICK)
+        assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+
+
+async def too_large() -> None:
+    raise ValueError("one message is too large")
+
+
+async def test_an_evaluation_that_raises_something_is_made_again_from_the_newest_snapshot() -> None:
+    async with AsyncExitStack() as stack:
+        cluster = Cluster(Broker())
+        log = interrupted(cluster.broker, too_large)
+        stack.push_async_callback(cluster.stop)
+        await cluster.start()
+        async with cluster.broker.feeding(1.5):
+            await log.reached.wait()
+        await cluster.has_evaluated(LAST_TICK)
+        assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+        assert cluster.aggregator is not None
+        status = await cluster.aggregator.status()
+        assert (status.failed_evaluations, status.left_out) == (1, 0)
+
+
 async def test_a_snapshot_that_is_torn_is_passed_over_and_counted_and_the_one_before_it_serves(
     cluster: Cluster,
 ) -> None:
@@ -102,6 +161,30 @@ async def test_a_snapshot_that_is_torn_is_passed_over_and_counted_and_the_one_be
     assert sum(one.unusable for one in counts) == 1
     await cluster.has_evaluated(LAST_TICK)
     assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+
+
+async def test_leases_that_are_lost_with_their_bucket_are_taken_anew_and_nothing_is_refused(cluster: Cluster) -> None:
+    """Epochs are its revisions, and begin at 1 again."""
+    assert isinstance(cluster.broker.hub.leases, BucketLeases)
+    bucket = cluster.broker.hub.leases._bucket
+    assert isinstance(bucket, MemoryBucket)
+    bucket._revision = 10_000
+    await cluster.kill()
+    await cluster.start()
+    async with cluster.broker.feeding(2.5) as feed:
+        await feed.has_reached(0.5)
+        await snapshots_of_all(cluster)
+        bucket._entries.clear()
+        bucket._forgotten_nano.clear()
+        bucket._revision = 0
+    await cluster.has_evaluated(LAST_TICK)
+    assert await cluster.found() == (CAMPAIGNS, VERDICTS)
+    assert len(await cluster.owned()) == PARTITIONS
+    assert cluster.aggregator is not None
+    assert cluster.aggregator._leads.epoch > 10_000
+    assert (await cluster.aggregator.status()).not_leading == ""
+    places = [one.epoch for one in await cluster.broker.store.names("aggregator")]
+    assert places == [cluster.aggregator._leads.epoch] * len(places)
 
 
 async def test_a_shard_that_joins_takes_its_share_and_one_that_crashes_leaves_its_share_to_the_others(

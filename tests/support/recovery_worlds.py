@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from opentelemetry.trace import NoOpTracer
 from pool_world import a_world
@@ -18,9 +19,9 @@ from launch.settings import load_policy
 from stillwatch.backtest import Backtest
 from stillwatch.backtest.ours import Stillwatch
 from stillwatch.errors import Unavailable
-from stillwatch.ports import Folded, Mark, Part, SnapshotStore
+from stillwatch.ports import Folded, Mark, Part, SnapshotStore, VerdictLog
 from stillwatch.settings import DetectionSettings, IngestSettings, NatsSettings, Settings, SnapshotSettings
-from stillwatch.verdict import Campaign
+from stillwatch.verdict import Campaign, Verdict
 from streams import topology
 from streams.connection import close, connect
 from streams.hub import Hub, jetstream_hub, memory_hub
@@ -123,6 +124,24 @@ async def over_nats(url: str, directory: str, stack: AsyncExitStack) -> Broker:
     return Broker(clock, store, jetstream_hub(client, settings, clock))
 
 
+class Interrupted:
+    """ports.VerdictLog in which the first ``times`` verdicts are met by ``instead``; all else is the log's own."""
+
+    def __init__(self, log: VerdictLog, instead: Callable[[], Awaitable[None]], times: int = 1) -> None:
+        self._log, self._instead, self._left = log, instead, times
+        self.reached = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def publish_verdict(self, verdict: Verdict, traceparent: str | None = None) -> None:
+        if self._left > 0:
+            self._left -= 1
+            self.reached.set()
+            await self._instead()
+        await self._log.publish_verdict(verdict, traceparent)
+
+
 @dataclass
 class Cluster:
     """``name``: another one for each start."""
@@ -168,8 +187,10 @@ class Cluster:
         """As SIGKILL does it: nothing is saved, told or given back."""
         killed, self.aggregator = self.aggregator, None
         if killed is not None and killed._task is not None:
-            killed._task.cancel()
-            await asyncio.gather(killed._task, return_exceptions=True)
+            tasks = [killed._task, *([killed._saving] if killed._saving is not None else [])]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await killed._leads.resign(release=False)
 
     async def kill_shard(self, name: str) -> None:

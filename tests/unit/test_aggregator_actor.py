@@ -14,24 +14,30 @@ from stream_worlds import memory_world, until
 from summary_worlds import people, pool_accounts
 
 from actors.aggregator import Aggregator, AggregatorPorts
+from actors.snapshots import Snapshots
+from actors.tries import TRIES
 from launch.settings import load_policy
+from stillwatch.aggregator import AggregatorCore
 from stillwatch.errors import NotFound
-from stillwatch.ports import Folded, Mark, Part
+from stillwatch.ports import Folded, Mark, Part, SnapshotName, SnapshotStore
 from stillwatch.settings import DetectionSettings, Settings
 from stillwatch.summary import AccountSummary, Report, encode_report
 from stillwatch.verdict import Campaign
+from streams.snapshots import memory_snapshots
 
 SETTINGS = Settings(partitions=1, shards=1, detection=DetectionSettings(max_tests_per_evaluation=10))
 TICK = SETTINGS.detection.evaluation_tick_s * 10**9
 FIRST = T0 // TICK + 1
 
 
-async def a_life() -> Aggregator:
+async def a_life(store: SnapshotStore | None = None) -> Aggregator:
     clock = ManualClock(unix_s=T0 / 1e9 + 10**6)
     hub = memory_world(SETTINGS, clock).hub
+    snapshots = None if store is None else Snapshots(store, b"a key that signs only snapshots of tests", 3, clock, "")
     ports = AggregatorPorts(
-        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control
-    )
+        hub.verdicts, hub.revocations, hub.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control,
+        snapshots=snapshots,
+    )  # fmt: skip
     aggregator = Aggregator(SETTINGS, load_policy("configs/policies/default.yaml"), ports)
     await aggregator._recall()
     return aggregator
@@ -99,3 +105,63 @@ async def test_an_evaluation_that_fails_gives_the_core_back(monkeypatch: pytest.
             await aggregator._evaluate(FIRST * TICK)
     await aggregator._evaluate((FIRST + 1) * TICK)
     assert (await aggregator.status()).evaluations == 1
+
+
+async def test_what_fails_at_each_try_is_left_out_and_what_comes_after_it_is_evaluated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluate = AggregatorCore.evaluate
+
+    def fails_once_a_life(core: AggregatorCore, tick: int) -> list[Campaign]:
+        if tick == FIRST * TICK:
+            raise ArithmeticError
+        return evaluate(core, tick)
+
+    monkeypatch.setattr(AggregatorCore, "evaluate", fails_once_a_life)
+    monkeypatch.setattr("actors.aggregator._RETRY_S", 0.01)
+    aggregator, rng = await a_life(), np.random.default_rng(4)
+    summaries = people(rng, 100)
+    aggregator._begin()  # it recalls once more, as a process that starts
+    await aggregator.start()
+    await until(lambda: aggregator._recalled)
+    for life in range(1, TRIES):
+        assert (await reported(aggregator, 0, summaries)).taken
+        await until(lambda life=life: aggregator._lives == life + 2 and aggregator._recalled)  # type: ignore[misc]
+    assert (await reported(aggregator, 0, summaries)).taken
+    await reported(aggregator, 1, summaries)
+    await until(lambda: aggregator._evaluated_unix_nano == (FIRST + 1) * TICK)
+    status = await aggregator.status()
+    assert (status.failed_evaluations, status.left_out, status.accounts) == (TRIES - 1, 1, 100)
+    await aggregator.stop()
+
+
+async def test_evaluations_go_on_while_the_store_takes_its_time_over_a_snapshot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, goes_on, puts = memory_snapshots(), asyncio.Event(), list[SnapshotName]()
+    put = store.put
+
+    async def slowly(name: SnapshotName, sealed: bytes) -> None:
+        puts.append(name)
+        await goes_on.wait()
+        await put(name, sealed)
+
+    monkeypatch.setattr(store, "put", slowly)
+    aggregator, rng = await a_life(store), np.random.default_rng(5)
+    summaries = people(rng, 50)
+    aggregator._begin()
+    await aggregator.start()
+    await until(lambda: aggregator._recalled)
+    await reported(aggregator, 0, summaries)
+    await until(lambda: bool(puts))
+    for number in (1, 2):
+        clock = aggregator._ports.clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(SETTINGS.snapshots.period_s)
+        assert (await reported(aggregator, number, summaries)).stored_unix_nano == {0: 0}
+        await until(lambda number=number: aggregator._evaluated_unix_nano == (FIRST + number) * TICK)  # type: ignore[misc]
+    assert [one.place for one in puts] == [FIRST * TICK]  # one at a time
+    goes_on.set()
+    await until(lambda: aggregator._stored == {0: FIRST * TICK})
+    await aggregator.stop()
+    assert [one.place for one in await store.names("aggregator")] == [FIRST * TICK, (FIRST + 2) * TICK]
