@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from manual_clock import ManualClock
 from nats.aio.client import Client
 from stream_worlds import World, jetstream_world, memory_world
@@ -16,6 +17,12 @@ from launch.embedded import EmbeddedNats, server_binary
 from stillwatch.errors import SettingsError
 from stillwatch.settings import NatsSettings, Settings
 from streams.connection import close, connect
+
+# Everybody's run tries the same examples, so a change is judged by what it changed. Others are tried on purpose:
+# `pytest tests --hypothesis-profile=explore`.
+hypothesis_settings.register_profile("repeatable", derandomize=True)
+hypothesis_settings.register_profile("explore", print_blob=True)
+hypothesis_settings.load_profile("repeatable")
 
 
 @pytest.fixture
