@@ -81,6 +81,10 @@ class Life:
             await self.aggregator.fold("s", life, part, [Mark(partition, closed, 0, silent=False)])
         await self.aggregator._evaluate(tick)
 
+    async def save(self) -> None:
+        await self.aggregator._save()
+        await self.aggregator._stored_meanwhile()
+
     async def revocations(self, state: str | None = None) -> list[Revocation]:
         return await self.hub.revocations.list(state=state)  # type: ignore[arg-type]
 
@@ -112,7 +116,7 @@ async def test_fresh_and_small_it_acts_at_once() -> None:
 
 async def test_what_was_done_stays_done_when_a_later_life_decides_it_again_from_a_snapshot() -> None:
     life = await a_life()
-    await life.aggregator._save()
+    await life.save()
     await life.tick(0)
     acted, actions = await life.acted_on(), (await life.aggregator.status()).actions
     life.begin()
@@ -131,7 +135,7 @@ async def test_what_was_done_stays_done_when_a_later_life_decides_it_again_from_
 async def test_whom_a_person_freed_after_the_snapshot_a_later_life_does_not_act_on_again(gone: int) -> None:
     """Also when what it finds is not quite the same any more (``gone`` accounts have not come back), under another id."""
     life = await a_life()
-    await life.aggregator._save()
+    await life.save()
     await life.tick(0)
     [undone] = await life.revocations("active")
     await life.hub.revocations.undo(undone.id, "anna")
@@ -151,7 +155,7 @@ async def test_what_waits_for_fresh_state_is_let_act_by_a_life_that_begins_with_
     life = await a_life()
     life.clock.advance(3 * 3_600)
     await life.tick(0)
-    await life.aggregator._save()
+    await life.save()
     assert await life.acted_on() == set()
     life.begin()
     await life.aggregator._recall()
