@@ -187,6 +187,21 @@ def test_honest_newcomers_under_two_of_a_campaigns_values_are_not_acted_on(seed:
     assert sum(confidence.get(s.account, 0.0) >= 0.9 for s in pool[30:]) >= 25
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_two_values_that_everybody_has_tie_nobody_twice_and_two_of_the_campaigns_own_do(seed: int) -> None:
+    """A bank and a mailbox: some people who write like machines have both, and were revoked."""
+    rng = np.random.default_rng(seed)
+    bank, mailbox, own = ("payment", "bank"), ("signup", "mailbox"), ("address", "own")
+    pool = campaign(rng, 90)
+    known = new(pool[:60], CARD, own, bank, mailbox)
+    tied, by_common_values = new(pool[60:75], CARD, own), new(pool[75:], CARD, bank, mailbox)
+    crowd = settled(new(over(conducted(rng, people(rng, 600, prefix="c")), 10), bank, mailbox))
+    found = members(a_world(honest(rng, 600), known, tied, by_common_values, crowd), known)
+    sure, other = ([found.get(s.account, 0.0) for s in part] for part in (tied, by_common_values))
+    assert sum(confidence >= REVOKED for confidence in sure) >= 8
+    assert 0.9 < max(other) < REVOKED
+
+
 def test_a_core_that_is_gone_is_told_by_its_signature() -> None:
     rng = np.random.default_rng(7)
     pool = new(campaign(rng, 60), CARD)
