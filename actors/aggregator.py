@@ -121,6 +121,7 @@ class Aggregator:
         self._memory = self._life
         self._saved: object = None  # what the gate had at the last snapshot
         self._stored: dict[int, int] = {}  # up to which tick a stored snapshot has the cuts of each partition
+        self._waits_because = ""
         self._unseen: list[Campaign] = []  # published after the snapshot that this life began with
 
     async def start(self) -> None:
@@ -352,13 +353,17 @@ class Aggregator:
 
     async def _until_done(self, what: Callable[[], Awaitable[None]]) -> None:
         """An outage delays what was decided and all that comes after it; nothing of it is left out."""
-        while True:
-            self._leads.require()
-            try:
-                return await what()
-            except Unavailable as error:
-                log.warning("what was decided waits: %s", error)
+        try:
+            while True:
+                self._leads.require()
+                try:
+                    return await what()
+                except Unavailable as error:
+                    log.warning("what was decided waits: %s", error)
+                    self._waits_because = str(error)
                 await asyncio.sleep(_RETRY_S)
+        finally:
+            self._waits_because = ""
 
     async def _tell(self, campaign: Campaign, traceparent: str | None, now_unix_nano: int) -> None:
         await self._until_done(partial(self._ports.verdicts.publish_campaign, campaign, traceparent))
@@ -499,5 +504,6 @@ class Aggregator:
             waiting=self._caution.waiting, never_act=sum(one.holds(self._now_s()) for one in self._caution.protected),
             never_act_ends_soon=tuple(one.id for one in self._caution.protected if one.ends_soon(self._now_s())),
             never_act_ended=self._caution.ended,
-            not_leading=self._leads.why_not, failed_evaluations=self._tries.failed, left_out=self._tries.left_out,
+            not_leading=self._leads.why_not, waits_because=self._waits_because,
+            failed_evaluations=self._tries.failed, left_out=self._tries.left_out,
         )  # fmt: skip

@@ -73,6 +73,8 @@ class Board:
             answer("the aggregator", self._ports.campaigns.status(), problems),
             answer("the control bucket", self._ports.control.enforcement(), problems),
         )
+        if aggregator is not None and aggregator.waits_because:
+            problems.append(f"the aggregator decides nothing more for now: {aggregator.waits_because}")
         state = State(
             self._ports.clock.unix_nano() / 1e9,
             None if shards is None else tuple(shards),

@@ -180,6 +180,7 @@ class AggregatorStatus:
     never_act_ended: int = 0  # entries that ended in this life
     failed_evaluations: int = 0  # that raised something, and were made again from the newest snapshot: a bug of ours
     not_leading: str = ""  # why it does not lead although no other one is seen to; empty: all is well
+    waits_because: str = ""  # what keeps it from telling or doing what it has decided
     left_out: int = 0  # reports, campaigns and verdicts that failed each time
 
     def to_map(self) -> dict[str, Any]:

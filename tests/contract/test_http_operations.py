@@ -76,6 +76,13 @@ async def test_an_aggregator_that_does_not_lead_where_no_other_does_makes_it_not
     assert (await world.client().get("/readyz")).status_code == 200
 
 
+async def test_what_keeps_decisions_waiting_is_told_and_gateways_are_served_on(world: World) -> None:
+    world.book.waits_because = "the never-act list is not available"
+    answer = await world.client().get("/readyz")
+    told = "the aggregator decides nothing more for now: the never-act list is not available"
+    assert (answer.status_code, answer.json()["problems"]) == (200, [told])
+
+
 async def test_many_readers_cost_one_question_a_second(world: World) -> None:
     asked = 0
     status = world.local_shards.status

@@ -122,7 +122,7 @@ class LocalCampaigns:
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.all: dict[str, Campaign] = {}
         self.stale: tuple[str, ...] = ("lag: old",)
-        self.not_leading = ""
+        self.not_leading = self.waits_because = ""
         self.audit: Any = Part(hub.audit)
         ports = AggregatorPorts(
             hub.verdicts, hub.revocations, self.audit, hub.indicators, clock, NoOpTracer(), hub.never_act, hub.control
@@ -159,6 +159,7 @@ class LocalCampaigns:
             accounts, len(self.all), 12, 34, 5, 1, 99, groups_waiting=7, evicted_accounts=3,
             held_back={"accounts_per_minute": 1}, stale=self.stale, waiting=2,
             not_leading=self.not_leading,
+            waits_because=self.waits_because,
         )  # fmt: skip
 
 

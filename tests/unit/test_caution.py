@@ -432,12 +432,17 @@ async def test_without_the_never_act_list_nothing_is_decided_until_it_can_be_rea
     await life.hub.never_act.put(Protection("account", min(MEMBERS), "anna", "x", 0, 2**32, "api-key:ops"))
     read, failures = life.hub.never_act.list, iter([True, True])
 
+    told = []
+
     async def first_not_there() -> list[Protection]:
+        told.append((await life.aggregator.status()).waits_because)
         life.nats.down = next(failures, False)
         return await read()
 
     object.__setattr__(life.hub.never_act, "list", first_not_there)
     await life.tick(0)
     assert next(failures, None) is None
+    assert [bool(why) for why in told[:3]] == [False, True, True]
+    assert (await life.aggregator.status()).waits_because == ""
     assert min(MEMBERS) not in await life.acted_on()
     assert len(await life.acted_on()) > 40
