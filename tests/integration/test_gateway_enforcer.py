@@ -216,6 +216,7 @@ async def test_it_survives_a_restart_of_the_server_and_learns_what_happened_mean
     await eventually(lambda: enforcer.check("acct-1"))
     await asyncio.to_thread(nats_server.kill)
     assert enforcer.check("acct-1")  # what is known stays in force
+    await eventually(lambda: not nats_client.is_connected)  # until it has seen that, it writes to a server that is gone
     nats_server.start()
     await eventually(lambda: nats_client.is_connected, within_s=15)
     await revocations.put("account.acct-2", an_enforcement("r-2", expires_unix_s=NEVER))
