@@ -13,6 +13,7 @@ from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.docket import Stand
 from stillwatch.correlation.handoff_graph import HANDOFF
+from stillwatch.correlation.invites import TREE
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.matching import Match
 from stillwatch.correlation.membership import concentration_of
@@ -60,8 +61,8 @@ class OpenCampaign:
     matched: Match | None = None  # the imported indicator that it is most like
 
     def follow(self, key: Key) -> None:
-        """A value that leads to members. A block is none, nor are hand-offs or a mixture: nobody has them by himself."""
-        if key[0] not in (BLOCK, HANDOFF, MIXTURE) and key not in self.keys and len(self.keys) < MAX_KEYS:
+        """A value that leads to members. A block is none, nor are hand-offs, a mixture or a tree: nobody has them by himself."""
+        if key[0] not in (BLOCK, HANDOFF, MIXTURE, TREE) and key not in self.keys and len(self.keys) < MAX_KEYS:
             self.keys = (*self.keys, key)
 
     def add_evidence(self, found: GroupTest, accounts: frozenset[str], weighted: float) -> None:
