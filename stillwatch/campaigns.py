@@ -22,7 +22,7 @@ from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_RELATIVE_F, MOST_ALONE_E, SMALLEST_HONEST_F, GroupTest
 from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
 from stillwatch.grounds import GroupTested, kept
-from stillwatch.life import History, State, noted, state_at
+from stillwatch.life import History, Look, State, noted, state_at
 from stillwatch.signature import Signature
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign, Member, Signal
@@ -59,6 +59,8 @@ class OpenCampaign:
     absorbed: tuple[str, ...] = ()
     tests: tuple[GroupTested, ...] = ()
     matched: Match | None = None  # the imported indicator that it is most like
+    split_from: tuple[str, ...] = ()  # the campaign that it was a part of, and what that one had absorbed by then
+    look: Look | None = None  # the last, at whether it is two
 
     def follow(self, key: Key) -> None:
         """A value that leads to members. A block is none, nor are hand-offs, a mixture or a tree: nobody has them by himself."""
@@ -164,7 +166,7 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     return OpenCampaign(
         campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value,
         campaign.signature, campaign.state, campaign.history or noted((), campaign.detected_at_unix_nano, "found", ""),
-        campaign.merged_into, campaign.absorbed, campaign.tests,
+        campaign.merged_into, campaign.absorbed, campaign.tests, split_from=campaign.split_from,
     )  # fmt: skip
 
 
@@ -202,6 +204,7 @@ def describe(campaign: OpenCampaign, table: AccountTable, demand: Vector, now: i
         merged_into=campaign.merged_into,
         absorbed=campaign.absorbed,
         tests=campaign.tests,
+        split_from=campaign.split_from,
     )
 
 
