@@ -17,6 +17,7 @@ from stillwatch.aggregator_state import restore, snapshot
 from stillwatch.correlation.two_pools import cut_of
 from stillwatch.decisions import Decider
 from stillwatch.gate import TickGate
+from stillwatch.merging import absorb
 from stillwatch.policy import revocations_of
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
@@ -76,6 +77,23 @@ def names(summaries: Summaries) -> set[str]:
 
 
 # -- what is split -----------------------------------------------------------------------------------------------------
+
+
+def test_a_pool_that_was_absorbed_by_a_merge_comes_out_again_and_what_was_done_under_its_first_name_is_done() -> None:
+    crowd, one, other = two_pools(2)
+    (template,) = evaluated(crowd, one).campaigns()
+    core, decider = AggregatorCore(SETTINGS), Decider(POLICY, "c")
+    core.recall(published(template, one))
+    core.recall(published(template, other, "c-two"))
+    core.fold([*crowd, *one, *other])
+    absorb(*core._known.open(), T0)
+    first, second = looks(core)
+    assert (first.absorbed, second.split_from) == (("c-two",), ("c-one", "c-two"))
+    assert set(members(second)) == names(other)
+    verdict = Decider(POLICY, "c").on_campaign(published(template, other, "c-two"), core.table, T0)[0]
+    [revocation] = revocations_of(verdict, "enforce", 1, None)
+    decider.remember(revocation)  # of an earlier life, under the name of that time
+    assert decider.on_campaign(second, core.table, T0 + DAY) == []
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
