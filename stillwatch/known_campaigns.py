@@ -167,7 +167,8 @@ class KnownCampaigns:
 
     def keep_apart(self, campaign: OpenCampaign) -> None:
         """Accounts of the one part are no members of the other."""
-        theirs = others_cores(campaign, self.open())
+        parts = [one for one in self._by_id.values() if one.split_from and one.merged_into is None]
+        theirs = others_cores(campaign, self.open() if campaign.split_from else parts)
         if theirs and not theirs.isdisjoint(one.account for one in campaign.members):
             campaign.members = tuple(one for one in campaign.members if one.account not in theirs)
 

@@ -19,7 +19,6 @@ from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.two_pools import MOST, Cut, Parts, Vector, cut_of, parts_of
 from stillwatch.life import Look, noted
-from stillwatch.merging import age
 
 BETWEEN_LOOKS_NANO: Final = 86_400_000_000_000
 _SMOOTHING: Final = 8.0  # pseudo-conversations of the population, as in ``membership``
@@ -136,4 +135,4 @@ def _from(one: OpenCampaign, other: OpenCampaign) -> bool:
 
 def others_cores(campaign: OpenCampaign, campaigns: Collection[OpenCampaign]) -> frozenset[str]:
     """The accounts of those that it stands apart from: they are these campaigns' members."""
-    return frozenset[str]().union(*(one.core for one in sorted(campaigns, key=age) if apart(one, campaign)))
+    return frozenset[str]().union(*(one.core for one in campaigns if apart(one, campaign)))
