@@ -64,6 +64,7 @@ export function campaign(found, detail, nowMs) {
       h('span', { class: 'quiet', title: utc(found.detected) }, `found ${age} ago`), h('span', { class: 'push' }),
       h('button', { type: 'button', class: 'small', 'data-do': 'act', 'data-kind': 'campaign', 'data-target': found.id }, 'Act on members…')),
     found.merged_into && h('p', { class: 'note' }, 'Proved to be a part of ', h('a', { class: 'id', href: `#${found.merged_into}` }, found.merged_into)),
+    detail?.split_from?.length > 0 && h('p', { class: 'note' }, 'Was a part of ', h('a', { class: 'id', href: `#${detail.split_from[0]}` }, detail.split_from[0]), ', until they proved to be two'),
     h('dl', { class: 'facts' },
       fact('accounts', whole(found.account_count)), fact('requests leaked', short(found.requests)),
       fact('tokens leaked', short(found.tokens)),

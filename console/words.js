@@ -53,7 +53,7 @@ export function odds(surprise) {
 
 const SHARED = {
   signup: 'sign-up cohort', payment: 'payment family|payment families', address: 'address block', client: 'client fingerprint',
-  system: 'system prompt', parameters: 'set of parameters|sets of parameters', template: 'prompt template',
+  invite: 'inviting account', system: 'system prompt', parameters: 'set of parameters|sets of parameters', template: 'prompt template',
 };
 
 /** ["signup=a", "signup=b", "payment=c"] → "2 sign-up cohorts, 1 payment family". The values are opaque tokens. */

@@ -172,10 +172,17 @@ async def post_undo(request: Request, ctx: Ctx, key: WritesRevocations) -> UndoO
     incomplete: list[str] = []
     undone, any_found = await _undo_all(ctx, key, verdict=wanted.verdict, campaign=wanted.campaign)
     if wanted.campaign is not None:  # first what is known here: nobody waits for the aggregator to be freed
-        names = await _absorbed(ctx, wanted.campaign, incomplete)
+        names = await _names(ctx, wanted.campaign, incomplete)
         if names is None and not any_found:
             raise Unavailable("the aggregator", f"nothing was done under the name of {target} itself; {incomplete[0]}")
-        for absorbed in names or ():
+        absorbed_ones, split_from = names or ((), ())
+        if split_from:
+            any_found = True  # under that name, which is said and not guessed at
+            incomplete.append(
+                f"{wanted.campaign} was a part of {split_from[0]}: what was done before the two were split stands under that name. "
+                "Undo its verdicts, or all of it"
+            )
+        for absorbed in absorbed_ones:
             more, found = await _undo_all(ctx, key, campaign=absorbed)
             undone, any_found = undone + more, any_found or found
     if not any_found:
@@ -217,15 +224,16 @@ async def _undo_all(
         before = page[-1].created_unix_s, page[-1].id
 
 
-async def _absorbed(ctx: Context, campaign: str, incomplete: list[str]) -> tuple[str, ...] | None:
-    """The campaigns that were merged into it; ``None``: the aggregator did not answer."""
+async def _names(ctx: Context, campaign: str, incomplete: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The campaigns that were merged into it, and those that it was split from; ``None``: the aggregator did not answer."""
 
-    async def ask() -> tuple[str, ...]:
+    async def ask() -> tuple[tuple[str, ...], tuple[str, ...]]:
         try:
-            return (await ctx.ports.campaigns.campaign(campaign)).absorbed
+            found = await ctx.ports.campaigns.campaign(campaign)
+            return found.absorbed, found.split_from
         except NotFound:  # maybe it reads back what it knew
             incomplete.append(f"the aggregator does not know {campaign}, nor whether others were merged into it")
-            return ()
+            return (), ()
 
     return await answer("the aggregator, which knows what was merged into it", ask(), incomplete)
 

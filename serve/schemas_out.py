@@ -281,6 +281,9 @@ class CampaignOut(CampaignSummary):
     extraction: ExtractionOut | None = Field(description="null for a campaign of a version that had no such meter")
     history: History = Field(description="Rows of unix seconds, what happened, detail; oldest first, at most 100")
     absorbed: tuple[str, ...] = Field(description="Younger campaigns that proved to be parts of this one")
+    split_from: tuple[str, ...] = Field(
+        description="The campaign that it was a part of until they proved to be two, and those which that one had absorbed by then"
+    )
 
     @classmethod
     def of(cls, found: Campaign, members: tuple[Member, ...]) -> CampaignOut:
@@ -288,6 +291,7 @@ class CampaignOut(CampaignSummary):
         return cls(
             **cls.fields_of(found), members=members, reach=tuple(map(ReachOut.of, reach_of(found.members))),
             extraction=extraction, history=found.history, absorbed=found.absorbed,
+            split_from=found.split_from,
         )  # fmt: skip
 
 

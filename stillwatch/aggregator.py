@@ -30,7 +30,7 @@ from stillwatch.exchange import Exchange
 from stillwatch.extraction import Vector
 from stillwatch.indicators import ExchangeKeys, Indicator, Refused
 from stillwatch.known_campaigns import KnownCampaigns
-from stillwatch.recognition import recognise
+from stillwatch.recognition import recognise, signature_of
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign
@@ -106,9 +106,20 @@ class AggregatorCore:
         current = {key for key, _ in groups}  # blocks and what hand-offs connect are values of no account
         self._docket.forget(lambda key: key in current or self._links.is_shared(key))
         merged, demand = self._known.merge(handed, self._docket, self._now), self._demand(moment)
+        parts = self._split(handed, moment)
         return merged + [
-            changed for campaign in self._known.open() if (changed := self._refresh(campaign, moment, demand))
+            changed for campaign in self._known.open() if (changed := self._refresh(campaign, moment, demand, parts))
         ]
+
+    def _split(self, handed: HandoffGraph, moment: Moment) -> set[str]:
+        """The ids of both parts of each. Members go with their part as they are, and are sought by it alone from the next evaluation on."""
+        settings = self._settings
+        parts = self._known.split(
+            self._links, handed, moment.population.mixture, settings.min_group_accounts, settings.seed, self._now
+        )
+        for part in parts:
+            part.signature = signature_of(part, self.table, moment)
+        return {part.id for part in parts}
 
     @property
     def tests(self) -> int:
@@ -191,6 +202,7 @@ class AggregatorCore:
             moment.population, self.table.with_at_least(MIN_CONVERSATIONS), self._now,
         )  # fmt: skip
         recognise(campaign, self.table, self._links, moment, near)
+        self._known.keep_apart(campaign)
 
     def _demand(self, moment: Moment) -> Vector:
         """What honest people ask about, shares by topic cell; without a campaign that was found only now."""
@@ -201,8 +213,9 @@ class AggregatorCore:
         left = Population.of(self.table, everybody.by_volume[~self.table.among(everybody.by_volume, known)])
         return (left or everybody).mixture
 
-    def _refresh(self, campaign: OpenCampaign, moment: Moment, demand: Vector) -> Campaign | None:
-        self._find_members(campaign, moment)
+    def _refresh(self, campaign: OpenCampaign, moment: Moment, demand: Vector, parts: set[str]) -> Campaign | None:
+        if campaign.id not in parts:
+            self._find_members(campaign, moment)
         campaign.matched = self.exchange.match_of(self.table.slots(campaign.core | campaign.sure))
         return campaign.update(describe(campaign, self.table, demand, self._now))
 

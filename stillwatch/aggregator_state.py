@@ -44,7 +44,7 @@ ATTRIBUTES: Final[dict[str, Attributes]] = {
         "_models _first_use_s _seen_s _failures _refused _last_seen _events _by_name _new evicted",
         "_max_accounts _links _units_of _units_kept", "_in_organisation",
     ),
-    "links": _of("_number _keys _accounts _free _values", "_max_group", "_by_slot _by_value"),
+    "links": _of("_number _keys _accounts _free _values", "find max_group", "_by_slot _by_value _inviters"),
     "handoffs": _of("_begun _failed _calls _settled_ms _pairs _before _counted dropped", "_era_ms"),
     "normality": _of("_measured", "_table _links _settings _formed"),
     "known": _of("_by_id", "_table _max_campaigns"),

@@ -13,6 +13,7 @@ from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.docket import Stand
 from stillwatch.correlation.handoff_graph import HANDOFF
+from stillwatch.correlation.invites import TREE
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.matching import Match
 from stillwatch.correlation.membership import concentration_of
@@ -21,7 +22,7 @@ from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import BLUNT_VOLUME, MAX_RELATIVE_F, MOST_ALONE_E, SMALLEST_HONEST_F, GroupTest
 from stillwatch.extraction import PROBABLE, Extraction, Vector, measure
 from stillwatch.grounds import GroupTested, kept
-from stillwatch.life import History, State, noted, state_at
+from stillwatch.life import History, Look, State, noted, state_at
 from stillwatch.signature import Signature
 from stillwatch.summary import AccountSummary
 from stillwatch.verdict import Action, Campaign, Member, Signal
@@ -58,10 +59,12 @@ class OpenCampaign:
     absorbed: tuple[str, ...] = ()
     tests: tuple[GroupTested, ...] = ()
     matched: Match | None = None  # the imported indicator that it is most like
+    split_from: tuple[str, ...] = ()  # the campaign that it was a part of, and what that one had absorbed by then
+    look: Look | None = None  # the last, at whether it is two
 
     def follow(self, key: Key) -> None:
-        """A value that leads to members. A block is none, nor are hand-offs or a mixture: nobody has them by himself."""
-        if key[0] not in (BLOCK, HANDOFF, MIXTURE) and key not in self.keys and len(self.keys) < MAX_KEYS:
+        """A value that leads to members. A block is none, nor are hand-offs, a mixture or a tree: nobody has them by himself."""
+        if key[0] not in (BLOCK, HANDOFF, MIXTURE, TREE) and key not in self.keys and len(self.keys) < MAX_KEYS:
             self.keys = (*self.keys, key)
 
     def add_evidence(self, found: GroupTest, accounts: frozenset[str], weighted: float) -> None:
@@ -163,7 +166,7 @@ def recalled(campaign: Campaign) -> OpenCampaign:
     return OpenCampaign(
         campaign.id, campaign.detected_at_unix_nano, best, core, keys, evidence, members, campaign, campaign.e_value,
         campaign.signature, campaign.state, campaign.history or noted((), campaign.detected_at_unix_nano, "found", ""),
-        campaign.merged_into, campaign.absorbed, campaign.tests,
+        campaign.merged_into, campaign.absorbed, campaign.tests, split_from=campaign.split_from,
     )  # fmt: skip
 
 
@@ -201,6 +204,7 @@ def describe(campaign: OpenCampaign, table: AccountTable, demand: Vector, now: i
         merged_into=campaign.merged_into,
         absorbed=campaign.absorbed,
         tests=campaign.tests,
+        split_from=campaign.split_from,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -71,6 +72,11 @@ class Decider:
             for acted in (self._acted, self._freed):
                 for account, action in acted.pop(absorbed, {}).items():
                     _strongest(acted.setdefault(campaign.id, {}), account, action)
+        # What was done to its accounts before it was split off was done under the first one's name.
+        for origin, one in product(campaign.split_from, campaign.members):
+            for acted in (self._acted, self._freed):
+                if (known := acted.get(origin, {}).get(one.account)) is not None:
+                    _strongest(acted.setdefault(campaign.id, {}), one.account, known)
         campaign, verification = _known_of(campaign, table)
         acted_on = self._acted.setdefault(campaign.id, {})
         population = Population(len(table), verification, acted_on, self.never_act)

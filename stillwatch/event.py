@@ -102,7 +102,7 @@ class Rejected:
 _TEXT: Final = frozenset(
     {
         "stillwatch.org.id", "stillwatch.org.verification", "stillwatch.account.tier", "stillwatch.account.payment",
-        "stillwatch.account.signup", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model",
+        "stillwatch.account.signup", "stillwatch.account.invited_by", "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model",
         "gen_ai.response.model", "gen_ai.output.type", "gen_ai.conversation.id", "error.type", "client.address",
         "user_agent.original", "stillwatch.client.ja4", "stillwatch.prompt.text", "stillwatch.system.text",
         "stillwatch.fp.version", "stillwatch.fp.data",

@@ -11,10 +11,11 @@ from stillwatch.campaigns import OpenCampaign, recalled
 from stillwatch.correlation.docket import Docket
 from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.homogeneity import heterogeneity, likeness
-from stillwatch.correlation.linkage import Key
+from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.nulls import Slots
 from stillwatch.correlation.table import AccountTable
 from stillwatch.correlation.verify import GroupTest
+from stillwatch.extraction import Vector
 from stillwatch.life import noted
 from stillwatch.merging import (
     HAND_OVER,
@@ -28,6 +29,7 @@ from stillwatch.merging import (
     that_hand_over,
     that_share_accounts,
 )  # fmt: skip
+from stillwatch.splitting import apart, look_at, others_cores, split
 from stillwatch.verdict import Action, Campaign
 
 _LIKELY: Final = 0.5
@@ -125,7 +127,7 @@ class KnownCampaigns:
         for older, younger, why in relays + pools:
             if older.merged_into is not None or younger.merged_into is not None:
                 continue
-            if why is HAND_OVER or self._are_one(older, younger):
+            if why is HAND_OVER or (not apart(older, younger) and self._are_one(older, younger)):
                 last = absorb(older, younger, now_unix_nano, why)
                 docket.unite(older.id, younger.id)
                 gone += [last] if last is not None else []
@@ -141,6 +143,34 @@ class KnownCampaigns:
         merged = [one for one in self._by_id.values() if one.merged_into is not None]
         for one in sorted(merged, key=age)[: -self._max_campaigns]:
             del self._by_id[one.id]
+
+    # -- which prove to be two ---------------------------------------------------------------------------------------
+
+    def split(
+        self,
+        links: LinkageIndex,
+        handoffs: HandoffGraph,
+        population: Vector,
+        fewest: int,
+        seed: int,
+        now_unix_nano: int,
+    ) -> list[OpenCampaign]:
+        """Both parts of each campaign that has proved to be two. ``fewest``: customers of a part; ``population``: what people ask about."""
+        out = []
+        for campaign in self.open():
+            look = look_at(campaign, self._table, links, handoffs, population, fewest, seed, now_unix_nano)
+            if look is not None and len(self.open()) < self._max_campaigns:
+                new = split(campaign, self._new_id(("split", campaign.id)), look, self._table, links, now_unix_nano)
+                self._by_id[new.id] = new
+                out += [campaign, new]
+        return out
+
+    def keep_apart(self, campaign: OpenCampaign) -> None:
+        """Accounts of the one part are no members of the other."""
+        parts = [one for one in self._by_id.values() if one.split_from and one.merged_into is None]
+        theirs = others_cores(campaign, self.open() if campaign.split_from else parts)
+        if theirs and not theirs.isdisjoint(one.account for one in campaign.members):
+            campaign.members = tuple(one for one in campaign.members if one.account not in theirs)
 
     # -- what is said of them ---------------------------------------------------------------------------------------------------
 

@@ -1,11 +1,12 @@
-"""A campaign's life: found, acted on, asleep, awake again, merged into another. Its history is kept, bounded.
+"""A campaign's life: found, acted on, asleep, awake again, merged into another, split. Its history is kept, bounded.
 
-A campaign is never deleted: its accounts are revoked and fall silent, and whoever runs it comes back with new ones. It
-does not split either (docs/adr/0016).
+A campaign is never deleted: its accounts are revoked and fall silent, and whoever runs it comes back with new ones. It can merge
+with another (``merging``) and prove to be two (``splitting``).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Literal
 
 State = Literal["awake", "asleep", "merged"]
@@ -16,6 +17,18 @@ ASLEEP_AFTER_DAYS: Final = 3
 MAX_HISTORY: Final = 100
 _DAY_NANO: Final = 86_400_000_000_000
 _S_NANO: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Whether a campaign is two pools, as it was seen at a moment. ``part``: the accounts of the smaller one; nobody where it seems to be
+    one pool. ``first_unix_nano``: of two looks in a row that say the same, the first."""
+
+    at_unix_nano: int
+    p_value: float
+    likeness: float
+    part: frozenset[str] = frozenset()
+    first_unix_nano: int = 0
 
 
 def noted(history: History, at_unix_nano: int, what: str, detail: str) -> History:

@@ -102,6 +102,9 @@ def absorb(older: OpenCampaign, younger: OpenCampaign, now_unix_nano: int, why: 
     if younger.signature is not None:
         older.signature = younger.signature if older.signature is None else older.signature.fuller(younger.signature)
     older.absorbed = (*older.absorbed, *younger.absorbed, younger.id)[-_MAX_ABSORBED:]
+    if younger.split_from:
+        others = dict.fromkeys((*older.split_from, *younger.split_from))
+        older.split_from = tuple(one for one in others if one not in (older.id, *older.absorbed))[-_MAX_ABSORBED:]
     older.history = noted(
         older.history, now_unix_nano, "absorbed", f"{younger.id} with {len(younger.members)} members"
     )  # fmt: skip

@@ -160,6 +160,8 @@ SHARE: Final[Mapping[str, str]] = {
     "signup": "a sign-up cohort",
     "payment": "a family of payment instruments",
     "address": "a block of addresses",
+    "invite": "who has invited them",
+    "invite_tree": "a tree of invitations",
     "client": "a fingerprint of client software",
     "system": "a system prompt",
     "parameters": "a set of parameters",

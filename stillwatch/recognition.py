@@ -31,7 +31,7 @@ def recognise(
     """Follows the values that are the campaign's, remembers its signature, and finds its members. ``near``: candidates that
     share nothing with it."""
     _follow(campaign, table, links)
-    campaign.signature = _signature(campaign, table, moment)
+    campaign.signature = signature_of(campaign, table, moment)
 
     def members(core: frozenset[str]) -> tuple[ListedMember, ...]:
         return members_of(
@@ -65,7 +65,7 @@ def _is_new(member: ListedMember, campaign: OpenCampaign, table: AccountTable) -
     return slot is not None and table.created_s(slot) * _S_NANO >= campaign.detected_at_unix_nano
 
 
-def _signature(campaign: OpenCampaign, table: AccountTable, moment: Moment) -> Signature | None:
+def signature_of(campaign: OpenCampaign, table: AccountTable, moment: Moment) -> Signature | None:
     """Of the core as it is known now, or as it was when more of it was known. Accounts that have fallen silent say what they
     asked, and no longer how they behave: their volume sinks from day to day."""
     known, slots = campaign.signature, table.slots(campaign.core)

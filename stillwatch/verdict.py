@@ -83,7 +83,8 @@ class Campaign:
 
     ``extraction``: how much it took. ``signature``: what it is recognised by. ``history``: (event time in unix s, what,
     detail). ``merged_into``: the older campaign that this one proved to be a part of; ``absorbed``: those that became a part
-    of this one. ``tests``: those of its groups that count most. What was published before there was any of this lacks it.
+    of this one. ``split_from``: the campaign that it was a part of, and those that one had absorbed by then. ``tests``: those of its
+    groups that count most. What was published before there was any of this lacks it.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Campaign:
     merged_into: str | None = None
     absorbed: tuple[str, ...] = ()
     tests: tuple[GroupTested, ...] = ()
+    split_from: tuple[str, ...] = ()
 
     def to_map(self) -> dict[str, Any]:
         return asdict(self)
@@ -122,6 +124,7 @@ class Campaign:
                 "signature": None if signature is None else Signature.from_map(signature),
                 "history": tuple((int(t), str(what), str(detail)) for t, what, detail in raw.get("history", ())),
                 "absorbed": tuple(raw.get("absorbed", ())),
+                "split_from": tuple(raw.get("split_from", ())),
                 "tests": tuple(GroupTested.from_map(one) for one in raw.get("tests", ())),
             }
         )

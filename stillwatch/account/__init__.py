@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stillwatch.account.state import LINKAGE_VIEWS, MAX_PACKED_BYTES, AccountState, Fold, event_half
+from stillwatch.account.state import INVITE, LINKAGE_VIEWS, MAX_PACKED_BYTES, AccountState, Fold, event_half
 from stillwatch.account.store import AccountStore
 
-__all__ = ["LINKAGE_VIEWS", "MAX_PACKED_BYTES", "AccountState", "AccountStore", "Fold", "event_half"]
+__all__ = ["INVITE", "LINKAGE_VIEWS", "MAX_PACKED_BYTES", "AccountState", "AccountStore", "Fold", "event_half"]

@@ -25,7 +25,8 @@ from stillwatch.lexicon import CAPABILITIES
 from stillwatch.verdict import AccountKind
 
 # Views in which accounts can share something. Values are opaque tokens; what is rare is decided by the aggregator.
-LINKAGE_VIEWS: Final = ("payment", "signup", "client", "address", "system", "template", "parameters")
+LINKAGE_VIEWS: Final = ("payment", "signup", "client", "address", "invite", "system", "template", "parameters")
+INVITE: Final = "invite"  # the view whose value is the token of the account that invited this one
 MAX_PACKED_BYTES: Final = 4_096
 
 _DAY_NANO: Final = 86_400 * 1_000_000_000
@@ -204,6 +205,9 @@ class AccountState:
                     known[value] += 1  # nearly always: not worth a call
                 else:
                     self._link(view, value)
+        inviter = get("stillwatch.account.invited_by")
+        if inviter is not None and inviter not in links.get(INVITE, ()):
+            self._invited(inviter)
         ja4, agent = get("stillwatch.client.ja4"), get("user_agent.original")
         if ja4 is not None or agent is not None:
             value = _client(ja4, agent)
@@ -289,6 +293,13 @@ class AccountState:
                 del last[0]
         last.append((sketch, topics))
 
+    def _invited(self, inviter: str) -> None:
+        """What was said last stays. The token is kept as it is, so that it is found among the accounts; what is too long for one
+        is nobody's, and its hash still says who has it in common. Nobody has invited himself."""
+        value = inviter if len(inviter) <= _MAX_NAME_CHARS else _token(inviter)
+        if value and value != self.account:
+            self.links[INVITE] = {value: 1}
+
     def _link(self, view: str, value: str) -> None:
         known = self.links.get(view)
         if known is None:
@@ -317,8 +328,10 @@ class AccountState:
         self.refused += other.refused
         self.first_seen_unix_nano = min(self.first_seen_unix_nano, other.first_seen_unix_nano)
         for view, values in other.links.items():
-            for value in sorted(values):
+            for value in sorted(values) if view != INVITE else ():
                 bump(self.links.setdefault(view, {}), value, _VALUES_PER_VIEW)
+        if (invited := later.links.get(INVITE) or other.links.get(INVITE)) is not None:
+            self.links[INVITE] = dict(invited)
         for model in sorted(other.models):
             self._model(model, other.models[model])
         for name in _LATEST:

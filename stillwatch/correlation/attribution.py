@@ -30,7 +30,8 @@ from stillwatch.signature import Signature
 
 # An account with fewer conversations says nothing about its mixture: it is nobody's member yet.
 MIN_CONVERSATIONS: Final = 8
-# Who pays, who signed up and from where. A client, a prompt or parameters are copied from an example.
+# Who pays, who signed up and from where. A client, a prompt or parameters are copied from an example, and by whom somebody was
+# invited the sign-up may say already: one fact would be two ties (docs/adr/0022).
 IDENTITIES: Final = ("payment", "signup", "address")
 # Below the default policy's threshold for revocation: such members are challenged.
 ONE_LINK_SAYS: Final = 0.997

@@ -23,7 +23,8 @@ from stillwatch.correlation.table import AccountTable
 
 Slots = npt.NDArray[np.int64]
 BLOCK: Final = "block"  # the view of a block's key; no account has such a value
-# What accounts are bought and made with. Prompts, templates and parameters are copied from examples by everybody.
+# What accounts are bought and made with. Prompts, templates and parameters are copied from examples by everybody; invitations
+# and sign-ups can be one fact, and would always meet.
 _VIEWS: Final = ("address", "client", "payment", "signup")
 # A value of more than this share of accounts is too common to tie anything.
 _MAX_SHARE: Final = 0.05

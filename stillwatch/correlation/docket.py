@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.evidence import e_bh
 from stillwatch.correlation.handoff_graph import HANDOFF
+from stillwatch.correlation.invites import TREE
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.mixtures import MIXTURE
 from stillwatch.correlation.moment import GROWTH
@@ -23,7 +24,7 @@ T = TypeVar("T")
 # sign-ups are bought and made in batches; templates and parameters are shared by everybody who copies an example,
 # and most accounts that ask about the same are a trade.
 _VIEW_WEIGHT: Final = {
-    BLOCK: 3.0, HANDOFF: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
+    BLOCK: 3.0, HANDOFF: 3.0, "signup": 3.0, "payment": 3.0, "address": 1.0, "invite": 1.0, TREE: 1.0, "client": 1.0, "system": 0.5, "parameters": 0.25, "template": 0.25,
     MIXTURE: 0.25,
 }  # fmt: skip
 # Who shares a value is half bystanders, and of few accounts not enough is known in weeks: small groups weigh less. Blocks and

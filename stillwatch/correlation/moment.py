@@ -20,6 +20,7 @@ from stillwatch.correlation.conduct import Conduct
 from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.homogeneity import Heterogeneity, heterogeneity
+from stillwatch.correlation.invites import trees
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import MAX_SHARE, AccountTable
@@ -94,7 +95,7 @@ class Normality:
 
     def groups(self, eligible: Slots) -> list[Group]:
         """Of ``eligible`` accounts, by each value that enough share and that is not simply popular, and by values that
-        are tied to each other; in a fixed order. Asked twice in one evaluation, which mostly means the same accounts."""
+        are tied to each other, and by trees of invitations; in a fixed order. Asked twice in one evaluation, which mostly means the same accounts."""
         asked = eligible.tobytes()
         if not asked or asked != self._formed[0]:
             self._formed = asked, self._groups(eligible)
@@ -102,10 +103,12 @@ class Normality:
 
     def _groups(self, eligible: Slots) -> list[Group]:
         fewest = self._settings.min_group_accounts
-        keys, has = self._links.among(eligible, fewest, max(MAX_SHARE * len(self._table), fewest))
+        at_most = max(MAX_SHARE * len(self._table), fewest)
+        keys, has = self._links.among(eligible, fewest, at_most)
         members = eligible[has.indices]
         out = [(key, members[has.indptr[at] : has.indptr[at + 1]]) for at, key in enumerate(keys)]
-        return out + blocks(self._table, self._links, eligible, fewest)
+        out += blocks(self._table, self._links, eligible, fewest)
+        return out + trees(self._table, self._links, eligible, fewest, at_most)
 
     def _teaching(self, groups: list[Group]) -> list[Group]:
         """One of those that are the same accounts under several values, told by their two lowest hashes: a campaign with

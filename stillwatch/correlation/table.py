@@ -48,6 +48,7 @@ class AccountTable:
     def __init__(self, max_accounts: int, links: LinkageIndex) -> None:
         self._max_accounts = max_accounts
         self._links = links
+        links.find = self.slot
         self._slot_of: dict[str, int] = {}
         self._names: list[str] = []
         self._fields: list[bytes] = []
@@ -134,6 +135,7 @@ class AccountTable:
                         self, name, np.concatenate([column, np.zeros_like(column)])
                     )  # `put` fills in what it gives out
         self._slot_of[account] = slot
+        self._links.changed()
         self._new.append(slot)
         return slot
 
@@ -163,6 +165,7 @@ class AccountTable:
             self._names[slot], self._fields[slot], self._cells[slot] = "", b"", b""
             self._links.unlink(slot)
             self._free.append(slot)
+        self._links.changed()
         self._conversations[slots] = 0
         self._unit[slots], self._verified[slots] = -1 - slots, False  # nobody's kin
         self._in_organisation = None

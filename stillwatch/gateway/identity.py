@@ -18,11 +18,14 @@ _MIN_SECRET_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """``attributes`` are the platform's own facts, in the contract's names (tier, sign-up, ASN, ...)."""
+    """``attributes`` are the platform's own facts, in the contract's names (tier, sign-up, ASN, ...). ``invited_by``: the token
+    of the account whose invitation or referral this one signed up with, made exactly as its own ``account`` is
+    (:func:`hmac_account` of the same secret); else the two are strangers."""
 
     account: str
     organisation: str | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    invited_by: str | None = None
 
 
 Identify = Callable[[Mapping[str, Any]], Identity | None]

@@ -173,6 +173,8 @@ class StillwatchMiddleware:
                 attributes["error.type"] = failure or str(status)
             if who.organisation is not None:
                 attributes["stillwatch.org.id"] = who.organisation
+            if who.invited_by:
+                attributes["stillwatch.account.invited_by"] = who.invited_by
             attributes |= who.attributes
             # Never an id that a client can choose: the same id twice counts once.
             event = RequestEvent(uuid.uuid4().hex, who.account, self._unix_nano(), attributes)

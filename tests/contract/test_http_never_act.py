@@ -254,6 +254,18 @@ async def test_undoing_a_campaign_undoes_what_was_done_under_the_names_of_those_
     assert (entry.action, entry.target, entry.details["verdicts"]) == ("campaign.undo", "campaign c-1", ["v-2b"])
 
 
+async def test_undoing_a_part_that_was_split_off_says_under_which_name_the_rest_was_done(world: World) -> None:
+    world.book.put(replace(a_campaign("c-9"), split_from=("c-1",)))
+    await world.revocations.put(of_a_verdict(world, "v-1a", "a", campaign="c-1"))
+    for account_count in (0, 1):
+        body = (await world.http.post("/v1/undo", json={"campaign": "c-9"})).json()
+        assert body["account_count"] == account_count
+        assert "stands under that name" in body["incomplete"][0]
+        assert "c-1" in body["incomplete"][0]
+        await world.revocations.put(of_a_verdict(world, "v-9b", "b", campaign="c-9"))
+    assert [await authz(world, account) for account in "ab"] == [403, 200]
+
+
 async def test_what_a_person_did_to_a_campaign_is_undone_with_it(world: World) -> None:
     await world.http.post("/v1/revocations", json={**REVOKE, "account": None, "campaign": "c-1"})
     assert await authz(world) == 403

@@ -73,6 +73,7 @@ def test_the_most_hostile_account_takes_less_than_four() -> None:
                 "stillwatch.org.id": unicode_name, "stillwatch.org.verification": unicode_name,
                 "stillwatch.account.tier": unicode_name, "client.address": f"{rng.random()}" * 4,
                 "stillwatch.account.payment": f"漢漢漢{rng.random()}", "stillwatch.account.signup": f"漢漢漢{number}",
+                "stillwatch.account.invited_by": "漢" * 64,
                 "user_agent.original": f"{number}", "stillwatch.system.text": f"system {rng.random()}",
             },
         )  # fmt: skip

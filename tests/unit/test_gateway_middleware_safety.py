@@ -9,7 +9,7 @@ import pytest
 from nats.aio.client import Client
 
 from stillwatch.errors import SettingsError
-from stillwatch.gateway import Enforcer, Identity, Publisher, StillwatchMiddleware
+from stillwatch.gateway import Enforcer, Identity, Publisher, StillwatchMiddleware, hmac_account
 
 BODY = b'{"messages": [{"role": "user", "content": "hello"}]}'
 
@@ -95,11 +95,12 @@ async def test_an_identity_that_is_no_token_loses_the_report_and_not_the_request
 async def test_what_the_platform_says_of_a_caller_is_reported() -> None:
     publisher = a_publisher()
     facts = {"stillwatch.account.tier": "free", "client.address": "198.51.100.7"}
-    who = Identity("acct-1", "org-9", facts)  # type: ignore[arg-type]
+    who = Identity("acct-1", "org-9", facts, invited_by=hmac_account(b"0123456789abcdef", "sk-inviter"))  # type: ignore[arg-type]
     middleware = StillwatchMiddleware(Application(), publisher, Enforcer(Client()), lambda _: who)
     await run(middleware, http(client=("10.0.0.1", 4711)))
     [queued] = publisher._queue
-    for told in (b"free", b"198.51.100.7", b"org-9"):
+    inviter = b"\xd9 " + hmac_account(b"0123456789abcdef", "sk-inviter").encode()  # its own token, as msgpack writes it
+    for told in (b"free", b"198.51.100.7", b"org-9", b"stillwatch.account.invited_by" + inviter):
         assert told in queued.payload
     assert b"10.0.0.1" not in queued.payload
     await publisher.drain(0)

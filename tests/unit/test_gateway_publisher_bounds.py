@@ -151,9 +151,10 @@ def test_a_small_envelope_is_never_more_than_1024_events() -> None:
 
 
 def test_admitting_keeps_what_the_contract_knows() -> None:
-    event = RequestEvent("r-1", "acct-1", T0, {"gen_ai.request.model": "m", "x.mine": "y"}, b"\x01" * 16, b"\x02" * 8)
+    known = {"gen_ai.request.model": "m", "stillwatch.account.invited_by": "acct-0"}
+    event = RequestEvent("r-1", "acct-1", T0, {**known, "x.mine": "y"}, b"\x01" * 16, b"\x02" * 8)
     found = parse_event(msgpack.unpackb(admitted(event).payload))
-    assert found == RequestEvent("r-1", "acct-1", T0, {"gen_ai.request.model": "m"}, b"\x01" * 16, b"\x02" * 8)
+    assert found == RequestEvent("r-1", "acct-1", T0, known, b"\x01" * 16, b"\x02" * 8)
 
 
 _TEXTS = (
