@@ -87,7 +87,7 @@ OF_GROUPS: Final[Mapping[str, Meaning]] = {
     "lockstep": Meaning(
         "They go from topic to topic together",
         (
-            "Whether accounts that write in the same three hours ask about one topic, more than on the day before and after. "
+            "Whether accounts that write in the same hour ask about one topic, more than they do with what the others asked a day before or after. "
             "Somebody who works through a list of prompts in its order, over many accounts, makes them."
         ),
         (
