@@ -1,4 +1,4 @@
-"""Topics in lockstep: who is seen by it, and which honest groups: `python -m benchmarks.lockstep [--seeds N] [--hours 48,96,168]`.
+"""Topics in lockstep: who is seen by it, and which honest groups: `python -m benchmarks.lockstep [--seeds N] [--hours 48,96,160]`.
 
 The figures of docs/adr/0023, on seeds from 501. One world without order in its campaigns (standard-cover50), the same with
 pools that are worked through topic after topic (standard-ordered50), and honest groups alone (honest-groups; `paced`: with classes that go
@@ -127,7 +127,7 @@ def look(name: str, scenario: Scenario, hour: int, table: AccountTable, normalit
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=1, help="from 501")
-    parser.add_argument("--hours", default="48,96,168", help="since the beginning, with commas")
+    parser.add_argument("--hours", default="48,96,160", help="since the beginning, with commas")
     parser.add_argument("--days", type=int, help="of each world; else the scenario's")
     parser.add_argument("--scenarios", default=",".join(_SCENARIOS))
     parser.add_argument("--texts", help="folder of *.jsonl.gz with real prompts; else the built-in grammar")

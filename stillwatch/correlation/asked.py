@@ -6,8 +6,9 @@ after which crash they are told again: a minimum (a join-semilattice; Shapiro et
 be older than it and has no hour. A new window (an era's end, an account that a shard has begun afresh) starts from nothing,
 as counts of two windows can not be compared.
 
-Bounded: of each account a sample of at most ``MAX_KEPT`` conversations, four bytes each. It is drawn by a hash of what a
-conversation is (account, topic, i), so it is spread over the whole week, of a busy account as of a light one.
+Bounded: of each account a sample of at most ``MAX_KEPT`` conversations, four bytes each: every second one on a topic, every
+fourth and so on, from a start that a hash of account and topic gives. So it is spread over the whole week, of a busy account
+as of a light one, and what is kept does not depend on what has come before.
 """
 
 from __future__ import annotations
@@ -134,8 +135,8 @@ class Asked:
         return [i for i in self._downwards(slot, salt, cell, count, 0) if i not in kept]
 
     def _downwards(self, slot: int, salt: int, cell: int, from_count: int, to_count: int) -> Iterator[int]:
-        halvings = self._halvings[slot]
-        return (i for i in range(from_count, to_count, -1) if _is_drawn(salt, cell, i, halvings))
+        step = 1 << self._halvings[slot]
+        return iter(range(from_count - (from_count - _start(salt, cell)) % step, to_count, -step))
 
     def _keep(self, slot: int, salt: int, ones: list[_One], newest_hour: int) -> None:
         oldest = max(self._first_hour[slot], newest_hour - KEPT_H)
@@ -148,9 +149,10 @@ class Asked:
 
 def _is_drawn(salt: int, cell: int, i: int, halvings: int) -> bool:
     """Nested: what is drawn at one in four is drawn at one in two."""
-    if not halvings:
-        return True
-    mixed = (salt ^ (cell << 24) ^ i * 0x9E3779B1) & 0xFFFFFFFF
-    mixed = ((mixed ^ (mixed >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF  # the finaliser of MurmurHash3
-    mixed = ((mixed ^ (mixed >> 13)) * 0xC2B2AE35) & 0xFFFFFFFF
-    return (mixed ^ (mixed >> 16)) >> (32 - halvings) == 0
+    return (i - _start(salt, cell)) % (1 << halvings) == 0
+
+
+def _start(salt: int, cell: int) -> int:
+    mixed = (salt ^ cell * 0x9E3779B1) & 0xFFFFFFFF
+    mixed = ((mixed ^ (mixed >> 16)) * 0x85EBCA6B) & 0xFFFFFFFF  # as in the finaliser of MurmurHash3
+    return mixed ^ (mixed >> 15)
