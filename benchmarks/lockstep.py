@@ -88,17 +88,24 @@ class Tally:
 
     def lines(self, sentences: bool) -> Iterator[str]:
         yield (
-            f"{'world':<20}{'hours':>5}  {'groups':<46}{'tested':>7}"
+            f"{'world':<20}{'hours':>5}  {'groups':<34}{'tested':>9}"
             + "".join(f"{f'p<{p:g}':>9}" for p in _LEVELS)
             + "   lowest"
         )
+        silent: dict[str, int] = {}
         for (name, hour, what), p_values in sorted(self.found.items()):
             told = np.array([p for p in p_values if p is not None])
+            if not len(told):
+                silent[what] = silent.get(what, 0) + len(p_values)
+                continue
             below = "".join(f"{(told <= level).sum():>9}" for level in _LEVELS)
-            lowest = f"{told.min():9.1e}" if len(told) else "        –"
-            yield f"{name:<20}{hour:>5}  {what:<46}{f'{len(told)}/{len(p_values)}':>7}{below}{lowest}"
-            if sentences and (name, hour, what) in self.sentences:
+            yield f"{name:<20}{hour:>5}  {what:<34}{f'{len(told)}/{len(p_values)}':>9}{below}{told.min():9.1e}"
+            if sentences:
                 yield f"{'':27}{self.sentences[name, hour, what][1]}"
+        if silent:
+            yield "nothing to say (too few customers, or too quiet): " + ", ".join(
+                f"{what} ({count})" for what, count in silent.items()
+            )
 
 
 def look(name: str, scenario: Scenario, hour: int, table: AccountTable, normality: Normality, tally: Tally) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from asked_worlds import CELLS, FROM, group
-from factories import HOUR
+from factories import HOUR, T0, a_summary, topic_counts
+from moment_worlds import a_world, conducted, honest, over
 
 from stillwatch.aggregator import AggregatorCore
 from stillwatch.aggregator_state import restore, snapshot
+from stillwatch.campaigns import OpenCampaign, describe
+from stillwatch.correlation.docket import Stand
+from stillwatch.correlation.evidence import e_from_p
 from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.linkage import LinkageIndex
-from stillwatch.correlation.lockstep import Lockstep
+from stillwatch.correlation.lockstep import LOCKSTEP, Lockstep
 from stillwatch.correlation.table import AccountTable, Slots
+from stillwatch.correlation.verify import GroupTest, examine_group, lockstep_evidence
 from stillwatch.decisions import Decider
 from stillwatch.gate import TickGate
 from stillwatch.settings import DetectionSettings, Policy
@@ -140,3 +146,72 @@ def test_a_restored_aggregator_goes_on_with_what_was_asked_when() -> None:
     for column, again in zip(*rows, strict=True):
         assert np.array_equal(column, again)
     assert FROM < whole[0].last_seen_unix_nano < FROM + HOURS * HOUR
+
+
+# -- as evidence -----------------------------------------------------------------------------------------------------------
+
+
+def a_finding(p_value: float) -> Finding:
+    return Finding(LOCKSTEP, 0.05, (-0.01, 0.01), p_value, "…", counts=False)
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Callable[[float, float | None], float]:
+    """Of a group under half of cover with a machine's conduct: by the finding's weight and its p-value, ``None`` without it."""
+    rng = np.random.default_rng(1)
+    pool = rng.dirichlet(np.full(CELLS, 1.0))
+    mixtures = [0.5 * pool + 0.5 * rng.dirichlet(np.full(CELLS, 8 / CELLS)) for _ in range(30)]
+    accounts = [
+        a_summary(f"z{n:03d}", topic_counts(rng, one, 40), (("payment", "one"),)) for n, one in enumerate(mixtures)
+    ]
+    world = a_world(honest(rng), over(conducted(rng, accounts, shift=3.0), 10))
+    moment, slots = world.moment(), world.slots("z")
+    kin = world.table.kin(slots)
+
+    def of(weight: float, p_value: float | None) -> float:
+        settings = DetectionSettings(null_sets=20, lockstep_weight=weight)
+        beside = moment.beside.findings(slots, proposed_by_handoffs=False)
+        beside += () if p_value is None else (a_finding(p_value),)
+        found = examine_group(world.table, slots, kin, moment, beside, settings)
+        assert found is not None
+        assert found.void is None
+        return found.e_value
+
+    return of
+
+
+def test_without_a_weight_it_changes_no_digit(evidence: Callable[[float, float | None], float]) -> None:
+    assert evidence(0.0, 1e-9) == evidence(0.0, 1.0) == evidence(0.0, None) > 20
+
+
+def test_with_a_weight_it_is_one_part_of_a_mean_whose_weights_sum_to_one(
+    evidence: Callable[[float, float | None], float],
+) -> None:
+    """The evidence is a line in that of lockstep. Where this is as much as the other tests', no weight changes anything."""
+    e_low, e_high = e_from_p(1e-2), e_from_p(1e-6)
+    for weight in (0.1, 0.5):
+        low, high = evidence(weight, 1e-2), evidence(weight, 1e-6)
+        slope = (high - low) / (e_high - e_low)
+        others = e_low + (evidence(0.0, None) - low) / slope
+        assert others == pytest.approx(e_low + (evidence(0.0, None) - evidence(0.2, 1e-2)) / (slope * 0.2 / weight))
+        assert evidence(weight, None) == pytest.approx(low + slope * (1.0 - e_low))
+    assert evidence(0.5, 1e-30) > evidence(0.0, None) > evidence(0.5, None)
+
+
+def test_a_companys_own_jobs_are_no_evidence() -> None:
+    assert lockstep_evidence([a_finding(1e-9)], companies=True) == 1.0
+    assert lockstep_evidence([a_finding(1e-9)], companies=False) > 1e5
+
+
+def test_what_does_not_count_is_shown_and_not_among_the_grounds_of_a_verdict() -> None:
+    """They say what an evidence is made of."""
+    for counts in (False, True):
+        best = GroupTest(
+            kept=np.arange(3), tested_accounts=20, f=0.0, normal_f=(0.01, 0.05), p_value=0.1, e_value=50.0, breadth=0.8,
+            concentration=20.0, floor=0.003, beside=(replace(a_finding(1e-6), counts=counts),),
+        )  # fmt: skip
+        campaign = OpenCampaign("c-1", 1, best)
+        campaign.note_test(("signup", "x"), best, 50.0, Stand(20.0, 3, 0.05), T0, opened=True)
+        assert (LOCKSTEP in dict(campaign.tests[0].beside)) is counts
+        described = describe(campaign, AccountTable(100, LinkageIndex(100)), np.full(CELLS, 1 / CELLS), T0)
+        assert LOCKSTEP in {signal.name for signal in described.signals}
