@@ -1,7 +1,7 @@
 """Topics in lockstep: who is seen by it, and which honest groups: `python -m benchmarks.lockstep [--seeds N] [--hours 48,96,160]`.
 
 The figures of docs/adr/0023, on seeds from 501. One world without order in its campaigns (standard-cover50), the same with
-pools that are worked through topic after topic (standard-ordered50), and honest groups alone (honest-groups; `paced`: with classes that go
+pools that are worked through topic after topic (ordered-cover50), and honest groups alone (honest-groups; `paced`: with classes that go
 through their exercises together, one a day). What is normal is
 learnt from all linkage groups of the moment, as in an evaluation before any campaign is known. Summaries are told at each tick
 and folded as the aggregator folds them; no account is scored, which this finding does not need.
@@ -32,7 +32,7 @@ from stillwatch.summary import summarise
 from stillwatch.ticks import nano_of, tick_after
 
 _PACED = "honest-groups paced"
-_SCENARIOS = ("standard-cover50", "standard-ordered50", "honest-groups", _PACED)
+_SCENARIOS = ("standard-cover50", "ordered-cover50", "honest-groups", _PACED)
 _HOUR_NANO = 3_600_000_000_000
 _LEVELS = (0.05, 0.01, 0.001, 0.0001)
 _MOSTLY = 0.5  # of a group's accounts: the campaign's

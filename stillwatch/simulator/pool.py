@@ -32,9 +32,20 @@ class InOrder:
         self._prompts, self._used = prompts, 0
 
     def draw(self, _: random.Random | None = None) -> int:
-        at = (self._used % self._prompts + 0.5) / self._prompts * self._cumulative[-1]
+        topic = int(self._topics[self._place()])
         self._used += 1
-        return int(self._topics[bisect_right(self._cumulative, at, 0, len(self._cumulative) - 1)])
+        return topic
+
+    def skip(self) -> None:
+        """To the next topic: this one has no more texts."""
+        done = self._cumulative[place := self._place()] / self._cumulative[-1]
+        passed = self._used // self._prompts * self._prompts
+        last = place == len(self._cumulative) - 1
+        self._used = max(passed + (self._prompts if last else round(done * self._prompts)), self._used)
+
+    def _place(self) -> int:
+        at = (self._used % self._prompts + 0.5) / self._prompts * self._cumulative[-1]
+        return bisect_right(self._cumulative, at, 0, len(self._cumulative) - 1)
 
 
 class Pool:
@@ -56,6 +67,8 @@ class Pool:
             if used < order.size:
                 self._orders[topic, language] = (order, used + 1)
                 return topic, order.at(used)
+            if isinstance(self._mix, InOrder):
+                self._mix.skip()
         raise SettingsError(
             f"groups.{self._campaign}",
             "the campaign has used every prompt of its pool once",
