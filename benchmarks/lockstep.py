@@ -78,6 +78,12 @@ class Tally:
     def __init__(self) -> None:
         self.found: dict[tuple[str, int, str], list[float | None]] = defaultdict(list)
         self.sentences: dict[tuple[str, int, str], tuple[float, str]] = {}
+        self.sizes: dict[tuple[str, int], list[int]] = {}  # accounts, bytes kept, accounts of which a sample is kept
+
+    def size(self, where: tuple[str, int], table: AccountTable) -> None:
+        slots = table.with_at_least(0).tolist()
+        known = self.sizes.setdefault(where, [0, 0, 0])
+        self.sizes[where] = [a + b for a, b in zip(known, (len(slots), *table.asked.size(slots)), strict=True)]
 
     def note(self, where: tuple[str, int], what: str, lockstep: Lockstep, slots: Slots) -> None:
         found = lockstep.finding(slots)
@@ -93,6 +99,10 @@ class Tally:
             + "   lowest"
         )
         silent: dict[str, int] = {}
+        for (name, hour), (accounts, size, sampled) in sorted(self.sizes.items()):
+            yield (
+                f"{name:<20}{hour:>5}  kept: {size / accounts:.0f} bytes an account, a sample of {sampled / accounts:.1%} of accounts"
+            )
         for (name, hour, what), p_values in sorted(self.found.items()):
             told = np.array([p for p in p_values if p is not None])
             if not len(told):
@@ -114,6 +124,7 @@ def look(name: str, scenario: Scenario, hour: int, table: AccountTable, normalit
     groups = [slots for _, slots in normality._teaching(normality.groups(known))]
     lockstep = Lockstep(table, groups, weight=0.0)
     where = name, hour
+    tally.size(where, table)
     campaign_of: Mapping[str, str] = {row.account: row.campaign for row in labels(scenario) if row.kind == "attack"}
     for slots in groups:
         mine = Counter(campaign_of.get(table.name(int(slot)), "") for slot in slots)

@@ -112,6 +112,10 @@ class Asked:
         self._packed[slot] = array(_CODE, sorted(codes)).tobytes()
         return True
 
+    def size(self, slots: Sequence[int]) -> tuple[int, int]:
+        """(bytes of what is kept of these accounts, how many of them had more than fits, so that a sample is kept)."""
+        return sum(len(self._packed[slot]) for slot in slots), sum(self._halvings[slot] > 0 for slot in slots)
+
     # -- conversations by what they are ------------------------------------------------------------------------------
 
     def _ones(self, slot: int, salt: int, known: Totals) -> list[_One]:
