@@ -178,12 +178,13 @@ class Lockstep:
             null.mirrored().p_value(-found.figure, found.variance, found.units),
         )
         low, high = null.interval(found.variance)
+        over = f", over some {found.topics:.0f} topics" if found.figure > 0 and found.topics >= 0.5 else ""
         shown = "" if self.weight else "; it is shown, and no evidence here"
         return Finding(
             LOCKSTEP, found.figure, (low, high), p_value,
             f"of {found.pairs:,} pairs of conversations that two of {found.units} accounts began in the same hour, {found.within:.1%} "
             f"are about one topic, and of pairs a day apart {found.beside:.1%}: {100 * found.figure:+.1f} "
-            f"points, over some {found.topics:.0f} topics; among accounts that share something else {100 * low:+.1f} to "
+            f"points{over}; among accounts that share something else {100 * low:+.1f} to "
             f"{100 * high:+.1f} points (p = {p_value:.1e}){shown}",
             counts=self.weight > 0,
         )  # fmt: skip
