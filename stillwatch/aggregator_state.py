@@ -42,8 +42,9 @@ ATTRIBUTES: Final[dict[str, Attributes]] = {
     "table": _of(
         "_slot_of _names _fields _cells _free _conversations _conduct _window_from _unit _verified _created_s _evidence "
         "_models _first_use_s _seen_s _failures _refused _last_seen _events _by_name _new evicted",
-        "_max_accounts _links _units_of _units_kept", "_in_organisation",
+        "_max_accounts _links asked _units_of _units_kept", "_in_organisation",
     ),
+    "asked": _of("_packed _first_hour _halvings"),
     "links": _of("_number _keys _accounts _free _values", "find max_group", "_by_slot _by_value _inviters"),
     "handoffs": _of("_begun _failed _calls _settled_ms _pairs _before _counted dropped", "_era_ms"),
     "normality": _of("_measured", "_table _links _settings _formed"),
@@ -60,7 +61,7 @@ ATTRIBUTES: Final[dict[str, Attributes]] = {
 def parts(core: AggregatorCore, decider: Decider) -> dict[str, Any]:
     """By the names of :data:`ATTRIBUTES`."""
     return {
-        "core": core, "table": core.table, "links": core._links, "handoffs": core._handoffs, "normality": core._normality,
+        "core": core, "table": core.table, "asked": core.table.asked, "links": core._links, "handoffs": core._handoffs, "normality": core._normality,
         "known": core._known, "docket": core._docket, "mixtures": core._mixtures, "neighbours": core._neighbours,
         "decider": decider, "blast": decider._blast,
     }  # fmt: skip

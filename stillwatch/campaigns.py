@@ -78,7 +78,7 @@ class OpenCampaign:
         self, key: Key, found: GroupTest, weighted: float, stand: Stand, now_unix_nano: int, *, opened: bool
     ) -> None:
         """For whoever asks later how it was found. ``stand``: of the docket at the test."""
-        beside = tuple((one.name, one.p_value) for one in found.beside)
+        beside = tuple((one.name, one.p_value) for one in found.beside if one.counts)
         if found.conduct is not None:
             beside = (("conduct", found.conduct.p_value), *beside)
         tested = GroupTested(

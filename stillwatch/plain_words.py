@@ -84,6 +84,18 @@ OF_GROUPS: Final[Mapping[str, Meaning]] = {
         ),
         "An update of a common tool moves its users together. Where one explains it, this test says nothing.",
     ),
+    "lockstep": Meaning(
+        "They go from topic to topic together",
+        (
+            "Whether accounts that write in the same hour ask about one topic, more than they do with what the others asked a day before or after. "
+            "Somebody who works through a list of prompts in its order, over many accounts, makes them."
+        ),
+        (
+            "A class in one lesson does it, and a team in one incident. How much honest groups do is what it is compared with, and "
+            "it adds to the evidence only where this platform's settings say so."
+        ),
+        unit="of pairs of conversations",
+    ),
     "capability_coverage": Meaning(
         "What they took",
         "How many kinds of task the group asked for, and how much of what people ask about it has covered.",

@@ -99,6 +99,9 @@ class DetectionSettings(_Frozen):
     # Candidates for membership that share nothing with a campaign, for each member that is sure; 0: by linkage alone. Twice
     # as many hold most of a relay's unlinked accounts, and each one more makes all of these candidates less sure.
     near_accounts_per_member: Annotated[float, Field(ge=0, le=20)] = 0.0
+    # Of the evidence beside content, the part that topics in lockstep have (docs/adr/0023). 0: the finding is shown and lends
+    # nothing. It is weighed in advance, so what it is given here is taken from the others, found or not.
+    lockstep_weight: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     null_sets: Annotated[int, Field(ge=20, le=10_000)] = 200
     min_null_accounts: Annotated[int, Field(ge=10)] = 40
     false_discovery_level: Annotated[float, Field(gt=0, lt=1)] = 0.05

@@ -83,7 +83,14 @@ class Normality:
         units = [table.mean_by_unit(slots, conduct.scores[slots]) for _, slots in groups]
         conduct.learn(units)
         beside = BesideContent(
-            table, handoffs, honest, compared, [slots for _, slots in groups], conduct, now_unix_nano
+            table,
+            handoffs,
+            honest,
+            compared,
+            [slots for _, slots in groups],
+            conduct,
+            now_unix_nano,
+            self._settings.lockstep_weight,
         )
         ordinary = [
             group

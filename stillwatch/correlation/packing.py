@@ -54,6 +54,19 @@ def unpack_cells(packed: bytes) -> Cells:
     return first, second
 
 
+def totals(cells: bytes) -> dict[int, int]:
+    """Conversations by topic cell, of both halves together.
+
+    >>> totals(pack_cells((((3, 1), (200, 7)), ((3, 2),))))
+    {3: 3, 200: 7}
+    """
+    out: dict[int, int] = {}
+    for code in array(_CODE, cells):
+        cell = code >> _CELL & 0xFF
+        out[cell] = out.get(cell, 0) + (code & _COUNT)
+    return out
+
+
 def unpack(account: str, fields: bytes, links: tuple[tuple[str, str], ...], cells: bytes) -> AccountSummary:
     known: dict[str, Any] = dict(zip(_FIELDS, msgpack.unpackb(fields, use_list=False), strict=True))
     return AccountSummary(account=account, links=links, cells=unpack_cells(cells), **known)

@@ -11,14 +11,16 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
 from stillwatch.account.state import MAX_MODELS
+from stillwatch.correlation.asked import Asked, hour_of
 from stillwatch.correlation.homogeneity import Counts
 from stillwatch.correlation.linkage import Key, LinkageIndex
-from stillwatch.correlation.packing import count_matrix, pack_cells, pack_fields, unpack
+from stillwatch.correlation.packing import count_matrix, pack_cells, pack_fields, totals, unpack
 from stillwatch.fingerprint import CELLS
 from stillwatch.standing import SETTLED_AFTER_S, VERIFIED_ORGANISATIONS
 from stillwatch.summary import AccountSummary
@@ -54,6 +56,7 @@ class AccountTable:
         self._fields: list[bytes] = []
         self._cells: list[bytes] = []
         self._free: list[int] = []
+        self.asked = Asked()
         self._conversations = np.zeros(64, dtype=np.int64)
         self._conduct = np.zeros((64, 3))
         self._window_from = np.zeros(64, dtype=np.int64)  # since when the account's conversations were counted
@@ -86,12 +89,17 @@ class AccountTable:
         slot = self._slot_of.get(summary.account)
         if slot is None:
             slot = self._new_slot(summary.account)
+            self.asked.begin(slot, hour_of(summary.last_seen_unix_nano))
         else:
             age = (summary.last_seen_unix_nano, summary.events, summary.refused)
             known = (self._last_seen[slot], self._events[slot], self._refused[slot])
             same = age == known and self._fields[slot] == fields and self._cells[slot] == cells
-            if age < known or (same and self._links.values(slot) == summary.links):
+            if age < known:
+                self._asked_earlier(slot, summary, cells)
                 return False
+            if same and self._links.values(slot) == summary.links:
+                return False
+            self._asked_later(slot, summary, cells)
         self._fields[slot], self._cells[slot] = fields, cells
         self._links.link(slot, summary.links)
         self._last_seen[slot], self._events[slot] = summary.last_seen_unix_nano, summary.events
@@ -118,6 +126,21 @@ class AccountTable:
         if len(self) > self._max_accounts * (1 + _ROOM):
             self.make_room()
         return True
+
+    def _asked_later(self, slot: int, summary: AccountSummary, cells: bytes) -> None:
+        hour = hour_of(summary.last_seen_unix_nano)
+        # A late request can move a window's beginning back; forward it goes only with a new one.
+        if summary.window_from_unix_nano > self._window_from[slot]:
+            self.asked.begin(slot, hour)
+        else:
+            salt = crc32(summary.account.encode())
+            self.asked.later(slot, salt, totals(self._cells[slot]), totals(cells), hour)
+
+    def _asked_earlier(self, slot: int, summary: AccountSummary, cells: bytes) -> None:
+        if summary.window_from_unix_nano >= self._window_from[slot]:
+            salt, newest = crc32(summary.account.encode()), hour_of(int(self._last_seen[slot]))
+            hour = hour_of(summary.last_seen_unix_nano)
+            self.asked.earlier(slot, salt, totals(self._cells[slot]), totals(cells), hour, newest)
 
     def _new_slot(self, account: str) -> int:
         if self._free:
@@ -164,6 +187,7 @@ class AccountTable:
             del self._slot_of[self._names[slot]]
             self._names[slot], self._fields[slot], self._cells[slot] = "", b"", b""
             self._links.unlink(slot)
+            self.asked.forget(slot)
             self._free.append(slot)
         self._links.changed()
         self._conversations[slots] = 0

@@ -35,6 +35,7 @@ from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.group_null import GroupNull
 from stillwatch.correlation.handoff_graph import HANDOFF
 from stillwatch.correlation.homogeneity import Heterogeneity, Shares, heterogeneity, heterogeneity_of
+from stillwatch.correlation.lockstep import LOCKSTEP
 from stillwatch.correlation.membership import Known, concentration_of, log_likelihood_ratio
 from stillwatch.correlation.moment import MIN_RELATIVE_BREADTH, Moment
 from stillwatch.correlation.nulls import Honest, Population, Slots, honest_beside
@@ -157,6 +158,8 @@ def examine_group(
     if HANDOFF in e_beside:
         handed = e_beside[HANDOFF] = min(handed, MAX_HANDED_E if by_handoffs else MAX_ALONE_E)
     told = (e_conduct + sum(e_beside.values()) + TESTS - len(e_beside)) / (1 + TESTS)
+    if weight := settings.lockstep_weight:
+        told = (1 - weight) * told + weight * lockstep_evidence(beside, companies=not of_nobody)
     supports = sum(min(e_from_p(p), MAX_SUPPORT_E) for p in p_support) / len(p_support)
     both = supports * told if min(p_support) <= _SUPPORT else 0.0
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME and of_nobody
@@ -218,7 +221,13 @@ def of_companies(table: AccountTable, slots: Slots) -> bool:
 def evidence_beside(beside: Iterable[Finding], *, companies: bool) -> dict[str, float]:
     """Findings as e-values. Companies run machines: benchmark suites that some of them run look like one relay. What is known of how
     people and their groups behave says nothing of them; what they ask and what they hand over does."""
-    return {one.name: e_from_p(one.p_value) for one in beside if not companies or one.name == HANDOFF}
+    counted = (one for one in beside if one.name != LOCKSTEP and (not companies or one.name == HANDOFF))
+    return {one.name: e_from_p(one.p_value) for one in counted}
+
+
+def lockstep_evidence(beside: Iterable[Finding], *, companies: bool) -> float:
+    """Its e-value, 1 where it says nothing. A company's job over its own archive goes through it in order on all keys."""
+    return next((e_from_p(one.p_value) for one in beside if one.name == LOCKSTEP and not companies), 1.0)
 
 
 def core_of(table: AccountTable, slots: Slots, moment: Moment) -> Slots:

@@ -43,6 +43,8 @@ class Classroom(Group):
     assignment_share: Share = 0.5
     # Exercises of one week's assignment, which everybody pastes.
     exercises: Annotated[int, Field(ge=1, le=100)] = 6
+    # They are set one after the other over the week, so that all work on the same one on the same day.
+    paced: bool = False
     signup_days_before: Annotated[float, Field(ge=0, le=365)] = 14.0
     turns_mean: TurnsMean = 2.35
 
@@ -113,7 +115,11 @@ class Classroom(Group):
         )  # fmt: skip
         for number, at_s in enumerate(world.arrivals.starts(rng, by_hour, BURSTY)):
             if rng.random() < self.assignment_share:
-                topic, which = rng.choice(weeks[int(at_s // (7 * DAY_S))])
+                week, into_s = divmod(at_s, 7 * DAY_S)
+                if self.paced:
+                    topic, which = weeks[int(week)][int(into_s / (7 * DAY_S) * self.exercises)]
+                else:
+                    topic, which = rng.choice(weeks[int(week)])
             else:
                 topic = own.draw(rng)
                 which = rng.randrange(texts.size(topic, language))

@@ -22,7 +22,7 @@ from stillwatch.simulator.dispatch import Dispatcher, lost_at_s
 from stillwatch.simulator.group import Group, Languages, PerDay, Share, Speech, TurnsMean
 from stillwatch.simulator.identity import Identity
 from stillwatch.simulator.interests import BROAD, Interests
-from stillwatch.simulator.pool import Pool
+from stillwatch.simulator.pool import InOrder, Pool
 from stillwatch.simulator.registration import MAX_GENERATIONS, Registration
 from stillwatch.simulator.rhythm import BURSTY, EVENING, HOUR_S, OFFICE, POISSON, TIME_ZONES, hourly, turns
 from stillwatch.simulator.seeds import pick_weighted
@@ -70,6 +70,8 @@ class Campaign(Group):
     turns_mean: TurnsMean = 2.35
     pause_median_s: Annotated[float, Field(gt=0)] = 75.0
     languages: Languages = Field(default={"en": 1.0})
+    # How the pool is worked through: each prompt a random draw, or topic after topic, once through in the scenario's days.
+    order: Literal["shuffled", "pool"] = "shuffled"
     # The pool's mix of topics, around the popularity among honest people: as broad as a broad person's.
     concentration: Annotated[float, Field(gt=0)] = BROAD.median_concentration
     # All accounts use a new model within so many hours of its release; without: when they get around to it.
@@ -124,7 +126,13 @@ class Campaign(Group):
         mix = self.mix(world, texts, self.concentration, rng)
         if world.pool_texts is not None:
             mix = Interests(world.pool_texts.popularity)
-        pool = Pool(self.name, world.pool_texts or texts, mix, partial(self.stream, world, "pool"))
+        prompts = partial(self.stream, world, "pool")
+        if self.order == "pool":
+            expected = self.accounts * self.requests_per_day * world.days / self.turns_mean * (1 - self.cover_share)
+            topics = InOrder(mix, max(1, round(expected)), self.stream(world, "order"))
+            pool = Pool(self.name, world.pool_texts or texts, topics, prompts)
+        else:
+            pool = Pool(self.name, world.pool_texts or texts, mix, prompts)
         base = self.base_interests(world, texts)
         covers = [base.person(BROAD, rng) for _ in range(self.accounts)] if self.cover_share else []
         dispatcher = Dispatcher(self, world, rng)

@@ -209,3 +209,17 @@ def test_everybody_uses_a_new_model_some_day_and_a_campaign_at_once() -> None:
                 moved[attack].add(traced.event.account)
     assert moved[True] == late[True]
     assert 0.05 < len(moved[False]) / len(late[False]) < 0.5
+
+
+def test_a_paced_class_is_at_the_same_exercise_on_the_same_day() -> None:
+    group = {"kind": "classroom", "name": "class", "students": 25, "exercises": 7, "assignment_share": 1.0}
+    by_day: dict[bool, list[set[int]]] = {}
+    for paced in (False, True):
+        days: dict[int, set[int]] = defaultdict(set)
+        raw = {"name": "x", "seed": 3, "days": 7, "groups": [{**group, "paced": paced}]}
+        for traced in trace(from_map(raw), BuiltinTexts()):
+            if traced.turn == 1:
+                days[(traced.event.time_unix_nano // 10**9 - 1_740_960_000) // 86_400].add(traced.topic)
+        by_day[paced] = [days[day] for day in range(7)]
+    assert all(len(topics) == 1 for topics in by_day[True])
+    assert min(map(len, by_day[False])) > 1

@@ -49,6 +49,34 @@ def test_no_prompt_of_the_pool_is_used_twice() -> None:
     assert len(set(pooled)) == len(pooled)
 
 
+def test_a_pool_that_is_worked_through_in_order_goes_from_topic_to_topic_on_all_accounts_at_once() -> None:
+    starts = [traced for traced in run(days=4, order="pool", cover_share=0.5) if traced.turn == 1]
+    pooled = [traced for traced in starts if not traced.cover]
+    passed = [
+        traced.topic for place, traced in enumerate(pooled) if place == 0 or pooled[place - 1].topic != traced.topic
+    ]
+    assert len(passed) > 30
+    assert (
+        len(passed) <= len(set(passed)) + 2
+    )  # each once; the beginning again where there are more calls than expected
+    assert len({prompt(traced) for traced in pooled}) == len(pooled)
+    longest = Counter(traced.topic for traced in pooled).most_common(1)[0][0]
+    assert len({traced.event.account for traced in pooled if traced.topic == longest}) > 10
+
+
+def test_how_a_pool_is_worked_through_changes_nothing_of_when_and_by_whom() -> None:
+    """The scenario without a word of it gives the bytes that it gave before there was a choice."""
+    shuffled, ordered = run(), run(order="pool")
+    assert run(order="shuffled") == shuffled
+    assert sorted(Counter(t.event.account for t in ordered)) == sorted(Counter(t.event.account for t in shuffled))
+
+
+def test_a_topic_without_more_texts_is_passed_over_in_order_too() -> None:
+    pool = PoolTexts({"a": [f"question {n}" for n in range(3)], "b": [f"task {n}" for n in range(500)]})
+    asked = [prompt(t) for t in run(texts=pool, days=1, accounts=5, cohorts=1, order="pool") if t.turn == 1]
+    assert 30 < len(asked) == len(set(asked))
+
+
 def test_a_small_pool_is_used_to_the_last_prompt_and_no_further() -> None:
     pool = PoolTexts({"a": [f"question {n}" for n in range(60)], "b": [f"task {n}" for n in range(20)]})
     with pytest.raises(SettingsError) as caught:

@@ -17,6 +17,7 @@ from launch.scenarios import load_scenario
 from stillwatch.errors import SettingsError
 from stillwatch.event import RequestEvent, parse_event
 from stillwatch.simulator import BuiltinTexts, LabelRow, Prompt, Scenario, from_map, labels, simulate, trace
+from stillwatch.simulator.relay import Campaign
 from stillwatch.simulator.scenario import KINDS
 from stillwatch.wire import to_json_line
 
@@ -89,6 +90,16 @@ def test_a_standard_scenario_is_the_honest_world_and_two_campaigns_of_light_user
     assert {row.kind for row in honest} >= {
         "user", "team", "agent", "classroom", "saas", "gateway", "reseller", "evaluation", "batch", "ci",
     }  # fmt: skip
+
+
+def test_the_ordered_scenario_is_standard_cover50_but_for_the_order_of_its_pools() -> None:
+    ordered, standard = load("ordered-cover50"), load("standard-cover50")
+    assert {group.order for group in ordered.groups if isinstance(group, Campaign)} == {"pool"}
+    groups = [
+        group.model_copy(update={"order": "shuffled"}) if isinstance(group, Campaign) else group
+        for group in ordered.groups
+    ]
+    assert ordered.model_copy(update={"name": standard.name, "groups": tuple(groups)}) == standard
 
 
 def test_the_disclosed_campaign_has_the_accounts_and_requests_that_were_disclosed() -> None:
