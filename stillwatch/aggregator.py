@@ -8,6 +8,7 @@ the evaluation (``stillwatch.ticks``).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -161,6 +162,8 @@ class AggregatorCore:
         return self._docket.weigh(key, found.e_value if found is not None else None, len(slots)), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
+        if (shown := moment.beside.lockstep.shown(slots)) is not None:
+            found = replace(found, beside=(*found.beside, shown))
         accounts = self.table.names(found.kept)
         known = self._known.that_holds(accounts)
         if known is not None:

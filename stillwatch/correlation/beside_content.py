@@ -2,8 +2,8 @@
 
 Hand-offs, the accounts' own evidence, equal volumes, a common pivot, and three of them together; conduct is the sixth (it has
 bounds of its own, see :mod:`stillwatch.correlation.verify`). A machine shows several of them at once, so their e-values are
-averaged and never multiplied with each other. Whether they go from topic to topic together is shown beside these, and counts
-only where the settings give it a weight (:mod:`stillwatch.correlation.lockstep`).
+averaged and never multiplied with each other. Whether they go from topic to topic together counts only where the settings give it a
+weight; else it is asked of what was found, to be shown (:mod:`stillwatch.correlation.lockstep`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BesideContent:
             volumes,
             self._together.finding(*self._three(slots, own, volumes)),
             pivot(self._table, slots, self._pivot) if self._pivot is not None else None,
-            self.lockstep.finding(slots),
+            self.lockstep.finding(slots) if self.lockstep.weight else None,
         )
         return tuple(one for one in found if one is not None)
 

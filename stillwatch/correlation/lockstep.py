@@ -40,6 +40,7 @@ _MIN_PAIRS: Final = 200
 # Honest groups differ by at least this much beside sampling, however few groups there are to learn it from.
 _MIN_BETWEEN: Final = 0.005
 # Middle and spread of so many groups are known to some 5 %.
+_TOLD: Final = 0.05  # above it, what is no evidence would only make a reviewer read more
 _MAX_TAUGHT: Final = 512
 
 Floats = npt.NDArray[np.float64]
@@ -188,6 +189,11 @@ class Lockstep:
             f"{100 * high:+.1f} points (p = {p_value:.1e}){shown}",
             counts=self.weight > 0,
         )  # fmt: skip
+
+    def shown(self, slots: Slots) -> Finding | None:
+        """Without a weight: what a reviewer of a campaign is told, if it is anything. Asked of what was found alone."""
+        found = self.finding(slots) if not self.weight else None
+        return found if found is not None and found.p_value <= _TOLD else None
 
 
 def _of_few_topics(found: Excess) -> float:

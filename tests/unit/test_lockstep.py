@@ -148,6 +148,15 @@ def test_a_restored_aggregator_goes_on_with_what_was_asked_when() -> None:
     assert FROM < whole[0].last_seen_unix_nano < FROM + HOURS * HOUR
 
 
+def test_without_a_weight_it_is_shown_where_it_says_something_and_with_one_it_is_evidence_instead() -> None:
+    rng = np.random.default_rng(1)
+    for of_hour, told in ((rng.permutation(CELLS)[:HOURS].tolist(), True), (None, False)):
+        table = a_table(crowd(1), group(rng, "x", ACCOUNTS, DAYS, of_hour))
+        groups, slots = [slots_of(table, f"g{number}") for number in range(GROUPS)], slots_of(table, "x")
+        assert (Lockstep(table, groups, 0.0).shown(slots) is not None) is told
+        assert Lockstep(table, groups, 0.2).shown(slots) is None
+
+
 # -- as evidence -----------------------------------------------------------------------------------------------------------
 
 
