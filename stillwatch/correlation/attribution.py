@@ -13,7 +13,7 @@ a crowd, and some of them write like machines.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stillwatch.correlation.discriminant import Witnesses, fitted
+from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.membership import Vector, confidence, log_likelihood_ratio, prior_log_odds
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Moment
@@ -48,6 +49,10 @@ _AT_QUANTILE: Final = 1.0
 _MAX_OUTSIDE: Final = 20_000
 _MIN_SETTLED: Final = 100  # to compare with settled accounts only
 _MAX_HONEST: Final = 2_000  # the quantile needs no more
+# Who is as sure as this (the policy's threshold for acting) leads to others by hand-offs; calls refused on one account come to the
+# next within seconds, so that an evaluation later a few rounds reach all that a takedown has brought to light.
+_LEADS: Final = 0.99
+_ROUNDS: Final = 8
 # With fewer honest accounts than this their quantile is not known: the 99 % of the model's own law stands in (ln 100).
 _MIN_HONEST: Final = 50
 _MODEL_QUANTILE: Final = 4.6
@@ -86,9 +91,11 @@ def members_of(
         return set(some[table.conversations(some) >= COMPARED_CONVERSATIONS].tolist())
 
     by_key = {key: told(links.sharing(key)) for key in sorted(keys)}
-    # Hand-offs with the core lead to accounts that share nothing with it.
-    partners, worth = moment.beside.handoffs.partners(_by_name(core, table))
-    sharing = [*by_key.values(), told(set(map(int, partners)))]
+    # Hand-offs with the core lead to accounts that share nothing with it, and from those to others.
+    handoffs = moment.beside.handoffs
+    partners, _ = handoffs.partners(_by_name(core, table))
+    connected = told(set(map(int, handoffs.accounts))) - core if len(partners) else set[int]()
+    sharing = [*by_key.values(), connected]
     linked = core.union(*sharing)
     if near is not None:
         sharing.append(told(set(map(int, near))) - linked)
@@ -102,7 +109,6 @@ def members_of(
         gone, (before, spread_before) = np.isnan(means), signature.conduct_scores(len(means))
         means, spread = np.where(gone, before, means), np.where(gone, spread_before, spread)
 
-    handed = np.concatenate([partners, moment.beside.handoffs.among_themselves(core_slots)])
     in_organisation = table.belongs_to_an_organisation()
 
     def witnesses_of(accounts: Slots) -> Witnesses:
@@ -114,15 +120,14 @@ def members_of(
 
     witnesses, is_core = witnesses_of(slots), table.among(slots, core_slots)
     ratio = np.zeros(len(slots))
-    rarest = _rarest(slots, sharing)
     # The core is one more: what its accounts share may be two values at once (``blocks``).
-    sharing += [told(core), *_narrower(by_key, table, found_unix_nano)]
+    narrower = [told(core), *_narrower(by_key, table, found_unix_nano)]
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
     # not yet found included: this errs towards acting on nobody.
     outside = known_accounts[~table.among(known_accounts, np.concatenate([core_slots, kin, partners]))]
-    wrong = np.ones(len(slots))
+    compared: list[tuple[npt.NDArray[np.bool_], Vector, float]] = []
     for affiliated in (False, True):
         mine = in_organisation[slots] == affiliated
         like = outside[in_organisation[outside] == affiliated]
@@ -136,17 +141,25 @@ def members_of(
             honest = weigh(of_like[~table.among(like, slots[is_linked])][-_MAX_HONEST:])
             known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
             shift = _AT_QUANTILE - max(known, 0.0)
-            ratio[mine] = weigh(witnesses[mine]) + shift + worth * table.among(slots[mine], handed)
-            against = weigh(of_like) + shift
+            ratio[mine] = weigh(witnesses[mine]) + shift
+            compared.append((mine, weigh(of_like) + shift, 1.0 if affiliated else 0.5))
+
+    def sureness(handed: Slots, worth: float) -> Vector:
+        weighed = ratio + worth * table.among(slots, handed)
+        parts = [*sharing, set(map(int, handed)) & at.keys()]
+        rarest, wrong = _rarest(slots, parts), np.ones(len(slots))
+        for mine, against, unseen in compared:
             for part in np.unique(rarest[mine]):
                 some = mine & (rarest == part)
-                wrong[some] = false_share(ratio[some], against, 1.0 if affiliated else 0.5)
-    prior = np.zeros(len(slots))
-    for shared in sharing:
-        index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
-        prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
-    sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
-    handed_to = moment.beside.handoffs.partners_in(core_slots, slots)
+                wrong[some] = false_share(weighed[some], against, unseen)
+        prior = np.zeros(len(slots))
+        for shared in (*parts, *narrower):
+            index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
+            prior[index] = np.maximum(prior[index], prior_log_odds(weighed[index]))
+        return np.minimum(confidence(weighed, prior), 1 - wrong)
+
+    sure_enough = _spread(core_slots, slots, handoffs, sureness)
+    handed_to = handoffs.partners_in(core_slots, slots)
     twice = _tied_twice(slots, core_slots, links, handed_to, len(table))
     sure_enough = np.where(twice, sure_enough, np.minimum(sure_enough, ONE_LINK_SAYS))
     listed = [
@@ -155,6 +168,21 @@ def members_of(
         if sure >= _MIN_LISTED_CONFIDENCE and table.conversations(slot) >= MIN_CONVERSATIONS
     ]
     return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
+
+
+def _spread(core: Slots, slots: Slots, handoffs: HandoffGraph, sureness: Callable[[Slots, float], Vector]) -> Vector:
+    """How sure each account is, hand-offs included: with the core, then with those of whom that made sure members, and so on. Each
+    round only adds accounts to those that lead to others, and begins at the core at every evaluation: no account is surer for one
+    that it has made sure itself."""
+    leading = core
+    for _ in range(_ROUNDS):
+        partners, worth = handoffs.partners(leading)
+        sure = sureness(np.concatenate([partners, handoffs.among_themselves(leading)]), worth)
+        more = np.union1d(leading, slots[sure >= _LEADS])
+        if len(more) == len(leading):
+            break
+        leading = more
+    return sure
 
 
 def _tied_twice(
