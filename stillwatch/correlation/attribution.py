@@ -50,9 +50,9 @@ _MAX_OUTSIDE: Final = 20_000
 _MIN_SETTLED: Final = 100  # to compare with settled accounts only
 _MAX_HONEST: Final = 2_000  # the quantile needs no more
 # Who is as sure as this (the policy's threshold for acting) leads to others by hand-offs; calls refused on one account come to the
-# next within seconds, so that an evaluation later a few rounds reach all that a takedown has brought to light.
+# next within seconds, and a campaign found late has long chains of them. Rounds end where none adds anybody.
 _LEADS: Final = 0.99
-_ROUNDS: Final = 8
+_ROUNDS: Final = 32
 # With fewer honest accounts than this their quantile is not known: the 99 % of the model's own law stands in (ln 100).
 _MIN_HONEST: Final = 50
 _MODEL_QUANTILE: Final = 4.6
