@@ -4,7 +4,7 @@ The core has passed a group test; whoever else shares a value under which a grou
 what the core asks (``neighbours``). Sharing a popular client or tool with a campaign makes nobody one: broad people are as
 broad as a pool, and topics alone can not tell them apart. A candidate's own topics, conduct and signals decide, weighed as they tell this core from honest accounts
 (``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's but for a rest. A hand-off with the
-core is worth what chance leaves of it (``handoff_graph``), and having none says nothing.
+core, or with who is surely a member (``spreading``), is worth what chance leaves of it (``handoff_graph``), and having none says nothing.
 
 Nobody is surer than :data:`ONE_LINK_SAYS` who is tied to the core by a single thing: the honest customers of one promotion are
 a crowd, and some of them write like machines.
@@ -13,7 +13,7 @@ a crowd, and some of them write like machines.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,11 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stillwatch.correlation.discriminant import Witnesses, fitted
-from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.membership import Vector, confidence, log_likelihood_ratio, prior_log_odds
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Moment
 from stillwatch.correlation.nulls import Population, Slots
+from stillwatch.correlation.spreading import along_handoffs
 from stillwatch.correlation.table import AccountTable
 from stillwatch.signature import Signature
 
@@ -49,10 +49,6 @@ _AT_QUANTILE: Final = 1.0
 _MAX_OUTSIDE: Final = 20_000
 _MIN_SETTLED: Final = 100  # to compare with settled accounts only
 _MAX_HONEST: Final = 2_000  # the quantile needs no more
-# Who is as sure as this (the policy's threshold for acting) leads to others by hand-offs; calls refused on one account come to the
-# next within seconds, and a campaign found late has long chains of them. Rounds end where none adds anybody.
-_LEADS: Final = 0.99
-_ROUNDS: Final = 32
 # With fewer honest accounts than this their quantile is not known: the 99 % of the model's own law stands in (ln 100).
 _MIN_HONEST: Final = 50
 _MODEL_QUANTILE: Final = 4.6
@@ -93,8 +89,9 @@ def members_of(
     by_key = {key: told(links.sharing(key)) for key in sorted(keys)}
     # Hand-offs with the core lead to accounts that share nothing with it, and from those to others.
     handoffs = moment.beside.handoffs
-    partners, _ = handoffs.partners(_by_name(core, table))
-    connected = told(set(map(int, handoffs.accounts))) - core if len(partners) else set[int]()
+    by_name = _by_name(core, table)
+    partners, _ = handoffs.partners(by_name)
+    connected = told(set(map(int, handoffs.accounts))) - core if handoffs.touching(by_name).any() else set[int]()
     sharing = [*by_key.values(), connected]
     linked = core.union(*sharing)
     if near is not None:
@@ -158,7 +155,7 @@ def members_of(
             prior[index] = np.maximum(prior[index], prior_log_odds(weighed[index]))
         return np.minimum(confidence(weighed, prior), 1 - wrong)
 
-    sure_enough = _spread(core_slots, slots, handoffs, sureness)
+    sure_enough = along_handoffs(core_slots, slots, handoffs, sureness)
     handed_to = handoffs.partners_in(core_slots, slots)
     twice = _tied_twice(slots, core_slots, links, handed_to, len(table))
     sure_enough = np.where(twice, sure_enough, np.minimum(sure_enough, ONE_LINK_SAYS))
@@ -168,21 +165,6 @@ def members_of(
         if sure >= _MIN_LISTED_CONFIDENCE and table.conversations(slot) >= MIN_CONVERSATIONS
     ]
     return tuple(sorted(listed, key=lambda member: (-member.confidence, member.account)))
-
-
-def _spread(core: Slots, slots: Slots, handoffs: HandoffGraph, sureness: Callable[[Slots, float], Vector]) -> Vector:
-    """How sure each account is, hand-offs included: with the core, then with those of whom that made sure members, and so on. Each
-    round only adds accounts to those that lead to others, and begins at the core at every evaluation: no account is surer for one
-    that it has made sure itself."""
-    leading = core
-    for _ in range(_ROUNDS):
-        partners, worth = handoffs.partners(leading)
-        sure = sureness(np.concatenate([partners, handoffs.among_themselves(leading)]), worth)
-        more = np.union1d(leading, slots[sure >= _LEADS])
-        if len(more) == len(leading):
-            break
-        leading = more
-    return sure
 
 
 def _tied_twice(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -236,7 +237,7 @@ def test_hand_offs_lead_from_the_core_to_a_sibling_and_from_that_to_the_next(see
         core = new(campaign(rng, 20), CARD)
         siblings = new(over(conducted(rng, pool_accounts(rng, 24, prefix="s"), shift=1.0), 10))
         world, chain = a_world(honest(rng, 600), core, siblings), [core[0], *siblings]
-        hand_over(world, *zip(core, core[1:], strict=False), *list(zip(chain, chain[1:], strict=False))[:reach])
+        hand_over(world, *pairwise(core), *list(pairwise(chain))[:reach])
         found = members(world, core)
         return [found.get(s.account, 0.0) >= 0.99 for s in siblings]
 
@@ -253,7 +254,7 @@ def test_people_who_hand_over_among_themselves_make_each_other_no_members(seed: 
     bystanders = settled(new(over(conducted(rng, people(rng, 40, prefix="b")), 10), CARD))
     strangers = a_world(honest(rng, 600), core, bystanders)
     alone = members(strangers, core)
-    hand_over(strangers, *zip(bystanders, bystanders[1:], strict=False))
+    hand_over(strangers, *pairwise(bystanders))
     assert members(strangers, core) == alone
 
 
@@ -263,7 +264,7 @@ def test_one_hand_off_by_chance_makes_few_people_members(seed: int) -> None:
     core = new(campaign(rng, 20), CARD)
     crowd = honest(rng, 600)
     world = a_world(crowd, core)
-    hand_over(world, *zip(core, core[1:], strict=False), *zip(core, crowd, strict=False))
+    hand_over(world, *pairwise(core), *zip(core, crowd, strict=False))
     found = members(world, core)
     assert sum(found.get(s.account, 0.0) >= 0.99 for s in crowd[:20]) <= 6  # half of all that the core handed over
     assert all(found.get(s.account, 0.0) < REVOKED for s in crowd)

@@ -66,7 +66,9 @@ def clustered(own_accounts: int, by_chance: float, rng: np.random.Generator) -> 
 
 @pytest.mark.parametrize("own_accounts", [0, 10, 40])
 @pytest.mark.parametrize("by_chance", [3.0, 30.0])
-def test_clusters_are_found_as_surprising_no_more_often_than_the_p_value_says(own_accounts: int, by_chance: float) -> None:
+def test_clusters_are_found_as_surprising_no_more_often_than_the_p_value_says(
+    own_accounts: int, by_chance: float
+) -> None:
     counts, rng = np.full(CUSTOMERS, 10.0), np.random.default_rng(5)
     found, known = [], dict[int, ChanceComponents]()
     for _ in range(RUNS):
