@@ -94,6 +94,8 @@ class AggregatorCore:
         known = self.table.with_at_least(COMPARED_CONVERSATIONS)
         groups = self._normality.groups(known)
         groups += handed.components(self._settings.min_group_accounts)
+        campaigners = np.array(sorted(self._known.accounts()), dtype=np.int64)
+        groups += handed.clusters(self._settings.min_group_accounts, campaigners)
         honest = known[self.table.among(known, moment.population.by_volume)]
         alike = self._mixtures.groups(self.table, known, honest, moment.now_unix_nano)
         self._ordinary_mixtures = Ordinary.of(self.table, alike, moment)

@@ -4,7 +4,7 @@ The core has passed a group test; whoever else shares a value under which a grou
 what the core asks (``neighbours``). Sharing a popular client or tool with a campaign makes nobody one: broad people are as
 broad as a pool, and topics alone can not tell them apart. A candidate's own topics, conduct and signals decide, weighed as they tell this core from honest accounts
 (``discriminant``): the ratio that one honest account in a hundred reaches is taken off everybody's but for a rest. A hand-off with the
-core is worth what chance leaves of it (``handoff_graph``), and having none says nothing.
+core, or with who is surely a member (``spreading``), is worth what chance leaves of it (``handoff_graph``), and having none says nothing.
 
 Nobody is surer than :data:`ONE_LINK_SAYS` who is tied to the core by a single thing: the honest customers of one promotion are
 a crowd, and some of them write like machines.
@@ -25,6 +25,7 @@ from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.membership import Vector, confidence, log_likelihood_ratio, prior_log_odds
 from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Moment
 from stillwatch.correlation.nulls import Population, Slots
+from stillwatch.correlation.spreading import along_handoffs
 from stillwatch.correlation.table import AccountTable
 from stillwatch.signature import Signature
 
@@ -86,9 +87,12 @@ def members_of(
         return set(some[table.conversations(some) >= COMPARED_CONVERSATIONS].tolist())
 
     by_key = {key: told(links.sharing(key)) for key in sorted(keys)}
-    # Hand-offs with the core lead to accounts that share nothing with it.
-    partners, worth = moment.beside.handoffs.partners(_by_name(core, table))
-    sharing = [*by_key.values(), told(set(map(int, partners)))]
+    # Hand-offs with the core lead to accounts that share nothing with it, and from those to others.
+    handoffs = moment.beside.handoffs
+    by_name = _by_name(core, table)
+    partners, _ = handoffs.partners(by_name)
+    connected = told(set(map(int, handoffs.accounts))) - core if handoffs.touching(by_name).any() else set[int]()
+    sharing = [*by_key.values(), connected]
     linked = core.union(*sharing)
     if near is not None:
         sharing.append(told(set(map(int, near))) - linked)
@@ -102,7 +106,6 @@ def members_of(
         gone, (before, spread_before) = np.isnan(means), signature.conduct_scores(len(means))
         means, spread = np.where(gone, before, means), np.where(gone, spread_before, spread)
 
-    handed = np.concatenate([partners, moment.beside.handoffs.among_themselves(core_slots)])
     in_organisation = table.belongs_to_an_organisation()
 
     def witnesses_of(accounts: Slots) -> Witnesses:
@@ -114,15 +117,14 @@ def members_of(
 
     witnesses, is_core = witnesses_of(slots), table.among(slots, core_slots)
     ratio = np.zeros(len(slots))
-    rarest = _rarest(slots, sharing)
     # The core is one more: what its accounts share may be two values at once (``blocks``).
-    sharing += [told(core), *_narrower(by_key, table, found_unix_nano)]
+    narrower = [told(core), *_narrower(by_key, table, found_unix_nano)]
     kin = table.kin(core_slots)
     at = {int(slot): index for index, slot in enumerate(slots)}
     # Whoever is neither of the core nor shares what most of it shares is taken as honest here, other candidates and members
     # not yet found included: this errs towards acting on nobody.
     outside = known_accounts[~table.among(known_accounts, np.concatenate([core_slots, kin, partners]))]
-    wrong = np.ones(len(slots))
+    compared: list[tuple[npt.NDArray[np.bool_], Vector, float]] = []
     for affiliated in (False, True):
         mine = in_organisation[slots] == affiliated
         like = outside[in_organisation[outside] == affiliated]
@@ -136,17 +138,25 @@ def members_of(
             honest = weigh(of_like[~table.among(like, slots[is_linked])][-_MAX_HONEST:])
             known = float(np.quantile(honest, _HONEST_QUANTILE)) if len(honest) >= _MIN_HONEST else _MODEL_QUANTILE
             shift = _AT_QUANTILE - max(known, 0.0)
-            ratio[mine] = weigh(witnesses[mine]) + shift + worth * table.among(slots[mine], handed)
-            against = weigh(of_like) + shift
+            ratio[mine] = weigh(witnesses[mine]) + shift
+            compared.append((mine, weigh(of_like) + shift, 1.0 if affiliated else 0.5))
+
+    def sureness(handed: Slots, worth: float) -> Vector:
+        weighed = ratio + worth * table.among(slots, handed)
+        parts = [*sharing, set(map(int, handed)) & at.keys()]
+        rarest, wrong = _rarest(slots, parts), np.ones(len(slots))
+        for mine, against, unseen in compared:
             for part in np.unique(rarest[mine]):
                 some = mine & (rarest == part)
-                wrong[some] = false_share(ratio[some], against, 1.0 if affiliated else 0.5)
-    prior = np.zeros(len(slots))
-    for shared in sharing:
-        index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
-        prior[index] = np.maximum(prior[index], prior_log_odds(ratio[index]))
-    sure_enough = np.minimum(confidence(ratio, prior), 1 - wrong)
-    handed_to = moment.beside.handoffs.partners_in(core_slots, slots)
+                wrong[some] = false_share(weighed[some], against, unseen)
+        prior = np.zeros(len(slots))
+        for shared in (*parts, *narrower):
+            index = np.array(sorted(at[slot] for slot in shared), dtype=np.int64)
+            prior[index] = np.maximum(prior[index], prior_log_odds(weighed[index]))
+        return np.minimum(confidence(weighed, prior), 1 - wrong)
+
+    sure_enough = along_handoffs(core_slots, slots, handoffs, sureness)
+    handed_to = handoffs.partners_in(core_slots, slots)
     twice = _tied_twice(slots, core_slots, links, handed_to, len(table))
     sure_enough = np.where(twice, sure_enough, np.minimum(sure_enough, ONE_LINK_SAYS))
     listed = [

@@ -8,6 +8,10 @@ progeny Chernoff's inequality bounds (Dwass 1969): with G(z) the offspring's gen
 
     P(n customers or more) <= z^-(n - 2) G(z)^(n - 1)    for every z >= 1.
 
+That there are several clusters of four customers or more is rarer still. Each holds a tree of three hand-offs, and the trees of
+different clusters have none in common: with mu the expected number of such trees, P(k clusters or more) <= mu^k / k! (the
+inequality of van den Berg and Kesten 1985, which for hand-offs that fall apart from each other is Markov's).
+
 How many hand-offs chance makes is not known either, only how many beginnings *before* a failure it made. So an exact upper
 limit stands in (Garwood 1936), and the chance that it is exceeded is added.
 """
@@ -18,9 +22,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammainccinv, logsumexp, pdtrc
+from scipy.special import gammainccinv, gammaln, logsumexp, pdtrc
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 # By how much chance an upper limit is exceeded; fixed beforehand, the best is taken.
 _EXCEEDED: Final = np.geomspace(1e-1, 1e-8, 22)
@@ -52,6 +57,8 @@ class ChanceComponents:
         starts, ends = starts[~self.busy], ends[~self.busy]
         self._most = gammainccinv(backwards + 1.0, _EXCEEDED) * float(starts.sum()) * float(ends.sum())
         starts, ends = starts / starts.sum(), ends / ends.sum()
+        self._starts, self._ends = np.zeros(len(touched)), np.zeros(len(touched))
+        self._starts[~self.busy], self._ends[~self.busy] = starts, ends
         self._classes = _classes(starts + ends)
         at = np.searchsorted(self._classes, (starts + ends) * (1 - 1e-12))
         at = np.minimum(at, len(self._classes) - 1)
@@ -68,6 +75,26 @@ class ChanceComponents:
             # Limits are nested: that the best of them is exceeded, or holds and lets chance do this, is twice one of them.
             self._known[key] = float(min(2 * np.maximum(_EXCEEDED, either).min(), 1.0))
         return self._known[key]
+
+    def p_value_of_clusters(self, clusters: int, connected: Places, of_three: Places) -> float:
+        """That chance makes at least so many clusters of four customers or more: at most this.
+
+        People have two accounts, of their own and of their work, and some have three. So one hand-off that chance makes between two
+        of the customers ``connected`` to another one, or at one of those ``of_three`` or more, may make a cluster, too: all
+        of these are taken as such people.
+
+        >>> platform, some = ChanceComponents(np.ones(2_000), np.ones(2_000), backwards=1), np.arange(80)
+        >>> [f"{platform.p_value_of_clusters(clusters, some, some[:40]):.0e}" for clusters in (2, 4, 8)]
+        ['6e-02', '2e-03', '5e-06']
+        """
+        touched, starts, ends = self._starts + self._ends, self._starts, self._ends
+        paths, stars = float((starts * touched).sum() * (ends * touched).sum()), float((touched**3).sum()) / 6
+        mine = touched[connected]
+        one = float(starts[connected].sum() * ends[connected].sum() + touched[of_three].sum())
+        two = float(mine.sum() * (touched**2).sum() + 2 * (mine**2).sum())
+        expected = self._most**3 * (paths + stars) + self._most**2 * two + self._most * one
+        by_chance = np.exp(clusters * np.log(expected) - gammaln(clusters + 1))
+        return float(min(2 * np.maximum(_EXCEEDED, by_chance).min(), 1.0))
 
     def _log_connects(self, customers: int) -> Floats:
         """For each upper limit the natural log of the bound, of one hand-off."""

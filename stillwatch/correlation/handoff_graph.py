@@ -18,6 +18,7 @@ from stillwatch.correlation.handoffs import Handoffs, Pair
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.table import AccountTable, Slots
 
+CLUSTERS: Final = "clusters"
 HANDOFF: Final = "handoff"  # the view of a proposed group's key; no account has such a value
 # People have two accounts, of their own and of their work, and programs that try the other; some have three. So hand-offs
 # count where they connect this many customers.
@@ -38,6 +39,7 @@ class HandoffGraph:
         # Who is connected by chance most easily proposes nothing: the busiest, an account that is refused all day among them.
         units, failed, begun = table.failed_and_begun()
         self._chance = ChanceComponents(failed, begun, handoffs.backwards) if len(units) else None
+        self._units = units
         busy = units[self._chance.busy] if self._chance is not None else units
         is_busy: npt.NDArray[np.bool_] = np.isin(table.unit_hashes(ends), busy)
         quiet: npt.NDArray[np.bool_] = ~np.any(is_busy, axis=1)
@@ -67,6 +69,17 @@ class HandoffGraph:
                 out[mine] = (HANDOFF, of), self._by_name(np.unique(self._quiet[self._component == mine]))
         return list(out.values())
 
+    def clusters(self, min_customers: int, known: Slots) -> list[tuple[Key, Slots]]:
+        """All that hand-offs connect in fours and more, as one group, without what touches a ``known`` campaign's accounts: a relay of
+        thousands has many small clusters for a day before they are one."""
+        theirs = np.unique(self._component[self._of(self._quiet, known).any(axis=1)])
+        mine: npt.NDArray[np.bool_] = self._customers[self._component] >= _FEWEST_CUSTOMERS
+        mine &= ~np.isin(self._component, theirs)
+        several = np.unique(self._component[mine])
+        if len(several) < 2 or self._customers[several].sum() < min_customers:
+            return []
+        return [((HANDOFF, CLUSTERS), self._by_name(np.unique(self._quiet[mine])))]
+
     def finding(self, slots: Slots, *, proposed_here: bool) -> Finding | None:
         """Of hand-offs among these accounts. A group that hand-offs have proposed may be the largest that chance ever made anywhere
         (``chance_component``); of others as many by chance, Poisson. Where beginnings *before* failures fall among these accounts,
@@ -80,23 +93,38 @@ class HandoffGraph:
             "other within a minute, word for word, as relays do when an account is limited; "
         )
         if proposed_here and self._chance is not None:
-            customers = len(np.unique(self._table.unit_hashes(slots)))
-            p_value = self._chance.p_value(customers, count)
+            customers, clusters = len(np.unique(self._table.unit_hashes(slots))), self._clusters_of(slots)
+            if clusters > 1:
+                of_three = self._customers[self._component] >= _FEWEST_CUSTOMERS - 1
+                p_value = self._chance.p_value_of_clusters(
+                    clusters, self._places(self._quiet), self._places(self._quiet[of_three])
+                )
+                connects = f"{clusters} clusters of {_FEWEST_CUSTOMERS} customers or more, {customers} together,"
+            else:
+                p_value, connects = self._chance.p_value(customers, count), f"{customers} customers"
             p_value = max(p_value, float(pdtrc(count - 1, before + 1.0))) if before else p_value
-            said += f"that chance connects {customers} customers anywhere on the platform: p = {p_value:.1e}"
+            said += f"that chance connects {connects} anywhere on the platform: p = {p_value:.1e}"
             return Finding(HANDOFF, float(count), None, p_value, said)
         expected = max(self._expected(slots), before + 1.0 if before else 0.0)
         p_value = float(pdtrc(count - 1, expected))
         said += f"chance explains {expected:.1f} (p = {p_value:.1e})"
         return Finding(HANDOFF, float(count), (0.0, _most(expected)), p_value, said)
 
+    def _clusters_of(self, slots: Slots) -> int:
+        """How many components these accounts are in."""
+        return len(np.unique(self._component[self._of(self._quiet, slots).all(axis=1)]))
+
+    def _places(self, ends: Slots) -> Slots:
+        """Of these accounts' customers among all, each once."""
+        return np.searchsorted(self._units, np.unique(self._table.unit_hashes(np.unique(ends))))
+
     def partners(self, core: Slots) -> tuple[Slots, float]:
         """(other accounts that had hand-offs with these, natural log of how much likelier one is a member's than chance)."""
         touching = self.touching(core)
+        if not touching.any():
+            return np.zeros(0, dtype=np.int64), 0.0
         outward = touching.any(axis=1) & ~touching.all(axis=1)
         others = self.ends[outward][~touching[outward]]
-        if not len(others):
-            return np.zeros(0, dtype=np.int64), 0.0
         odds = int(touching.any(axis=1).sum()) / self._expected(core) - 1
         return np.unique(others), float(np.clip(np.log(max(odds, 1.0)), 0.0, _MAX_WORTH))
 

@@ -10,6 +10,7 @@ from factories import HOUR, T0, a_summary
 from summary_worlds import CELLS, evaluated, people, pool_accounts, pool_of
 
 from stillwatch.aggregator import AggregatorCore
+from stillwatch.correlation.verify import MOST_ALONE_E
 from stillwatch.settings import DetectionSettings
 from stillwatch.summary import AccountSummary
 
@@ -219,3 +220,48 @@ def test_a_block_is_no_value_of_any_account_and_still_not_tested_again_without_n
     core.evaluate()
     assert core.tests == tests
     assert all(not value.startswith("block") for value in core.campaigns()[0].linkage)
+
+
+def handing_over(summaries: list[AccountSummary], size: int, first_hash: int = 0) -> list[AccountSummary]:
+    """In clusters of so many, each account's failed call begins again on the next one's; nothing else is shared."""
+    when_ms = T0 // 1_000_000 - 600_000
+    out = named(summaries)
+    for number in range(len(out)):
+        if number % size < size - 1:
+            call = when_ms - 1_000 * number, first_hash + number
+            out[number] = replace(out[number], failed=(call,), failures=1)
+            out[number + 1] = replace(out[number + 1], begun=((call[0] + 4_000, call[1]),))
+    return out
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_small_clusters_that_hand_over_are_one_campaign_though_each_alone_is_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    crowd, pool = people(rng, 1_200), handing_over(pool_accounts(rng, 60, conversations=12), size=4)
+    core = evaluated(crowd, pool)
+    (found,) = probable(core)
+    assert len(found) >= 50
+    assert not {name for name in found if name.startswith("p")}
+    (campaign,) = core._known.open()
+    assert "clusters of 4 customers or more" in next(
+        one.sentence for one in campaign.best.beside if one.name == "handoff"
+    )
+    one_cluster = [*pool[:4], *(replace(one, begun=(), failed=()) for one in pool[4:])]
+    assert evaluated(crowd, one_cluster).campaigns() == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_people_with_two_and_three_accounts_are_no_campaign_however_many(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    crowd = people(rng, 1_200)
+    threes, twos = handing_over(crowd[:300], size=3), handing_over(crowd[300:700], size=2, first_hash=5_000)
+    assert evaluated(threes, twos, crowd[700:]).campaigns() == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_people_whose_clusters_ask_what_people_ask_are_slowed_down_at_most(seed: int) -> None:
+    """A community that hands keys round: hand-offs alone are a finding, below what the default policy revokes at."""
+    rng = np.random.default_rng(seed)
+    crowd = people(rng, 1_200)
+    core = evaluated(handing_over(crowd[:120], size=4), crowd[120:])
+    assert all(campaign.e_value <= MOST_ALONE_E + 1 for campaign in core.campaigns())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -214,3 +215,56 @@ def test_a_core_that_is_gone_is_told_by_its_signature() -> None:
     assert sum(member.confidence >= 0.9 for member in found) >= 54
     assert all(member.account.startswith("x") for member in found if member.confidence >= 0.5)
     assert not members_of(["gone"], (CARD,), 10.0, world.table, world.links, moment)
+
+
+def hand_over(world: World, *pairs: tuple[AccountSummary, AccountSummary]) -> None:
+    """A call that failed on the first began again on the second; a thousand others came to nothing."""
+    for number in range(1_000):
+        world.handoffs.note("z", 10**6, [], [(1_000 * number, 10_000 + number)])
+    for number, (one, other) in enumerate(pairs):
+        at_ms = 60_000 * number
+        world.handoffs.note(one.account, world.table.unit(one.account), [(at_ms, number)], [(at_ms, number)])
+        world.handoffs.note(other.account, world.table.unit(other.account), [(at_ms + 4_000, number)], [])
+    world.handoffs.settle(10**9)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_hand_offs_lead_from_the_core_to_a_sibling_and_from_that_to_the_next(seed: int) -> None:
+    """Siblings who ask from the pool, behave nearly as people do and share nothing with the core."""
+
+    def acted_on(reach: int) -> list[bool]:
+        rng = np.random.default_rng(seed)
+        core = new(campaign(rng, 20), CARD)
+        siblings = new(over(conducted(rng, pool_accounts(rng, 24, prefix="s"), shift=1.0), 10))
+        world, chain = a_world(honest(rng, 600), core, siblings), [core[0], *siblings]
+        hand_over(world, *pairwise(core), *list(pairwise(chain))[:reach])
+        found = members(world, core)
+        return [found.get(s.account, 0.0) >= 0.99 for s in siblings]
+
+    one, chain = acted_on(reach=1), acted_on(reach=24)
+    assert one == [True] + 23 * [False]
+    assert chain[:2] == [True, True]
+    assert not all(chain)  # it ends at a sibling of whom topics and conduct say too little
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_people_who_hand_over_among_themselves_make_each_other_no_members(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    core = new(campaign(rng, 20), CARD)
+    bystanders = settled(new(over(conducted(rng, people(rng, 40, prefix="b")), 10), CARD))
+    strangers = a_world(honest(rng, 600), core, bystanders)
+    alone = members(strangers, core)
+    hand_over(strangers, *pairwise(bystanders))
+    assert members(strangers, core) == alone
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_one_hand_off_by_chance_makes_few_people_members(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    core = new(campaign(rng, 20), CARD)
+    crowd = honest(rng, 600)
+    world = a_world(crowd, core)
+    hand_over(world, *pairwise(core), *zip(core, crowd, strict=False))
+    found = members(world, core)
+    assert sum(found.get(s.account, 0.0) >= 0.99 for s in crowd[:20]) <= 6  # half of all that the core handed over
+    assert all(found.get(s.account, 0.0) < REVOKED for s in crowd)

@@ -10,7 +10,7 @@ import pytest
 from summary_worlds import people
 
 from stillwatch.campaigns import OpenCampaign
-from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
+from stillwatch.correlation.handoff_graph import CLUSTERS, HANDOFF, HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.linkage import LinkageIndex
 from stillwatch.correlation.table import AccountTable
@@ -166,6 +166,38 @@ def test_a_group_proposed_by_hand_offs_is_read_against_the_largest_that_chance_c
     assert proposed.p_value == graph._chance.p_value(12, 11) < 1e-4  # type: ignore[union-attr]
     assert (proposed.value, proposed.normal) == (11.0, None)
     assert "connects 12 customers anywhere" in proposed.sentence
+
+
+def fours(*firsts: int) -> list[tuple[int, int]]:
+    return [(first + n, first + n + 1) for first in firsts for n in range(3)]
+
+
+def test_clusters_of_four_are_proposed_together_and_pairs_and_threes_are_not() -> None:
+    table = a_table(400)
+    graph = graph_of(table, *fours(0, 10, 20), (30, 31), (40, 41), (41, 42))
+    ((key, mine),) = graph.clusters(8, slots(table))
+    assert key == (HANDOFF, CLUSTERS)
+    assert sorted(mine.tolist()) == sorted(slots(table, *range(4), *range(10, 14), *range(20, 24)).tolist())
+    assert graph.clusters(13, slots(table)) == []
+    assert graph_of(table, *fours(0)).clusters(4, slots(table)) == []
+
+
+def test_what_touches_a_known_campaign_is_no_part_of_the_clusters() -> None:
+    table = a_table(400)
+    graph = graph_of(table, *fours(0, 10, 20))
+    ((_, mine),) = graph.clusters(8, slots(table, 11))
+    assert sorted(mine.tolist()) == sorted(slots(table, *range(4), *range(20, 24)).tolist())
+
+
+def test_clusters_are_read_against_how_many_chance_connects_and_not_by_the_largest() -> None:
+    table = a_table(400)
+    graph = graph_of(table, *fours(*range(0, 120, 10)))
+    ((_, mine),) = graph.clusters(8, slots(table))
+    together, one = (graph.finding(some, proposed_here=True) for some in (mine, slots(table, *range(4))))
+    assert together is not None
+    assert one is not None
+    assert together.p_value < 1e-3 < one.p_value
+    assert "12 clusters of 4 customers or more, 48 together, anywhere" in together.sentence
 
 
 def test_where_beginnings_came_before_failures_too_as_many_hand_offs_prove_nothing() -> None:
