@@ -16,7 +16,7 @@ import numpy as np
 from stillwatch.campaigns import OpenCampaign, describe
 from stillwatch.correlation.attribution import MIN_CONVERSATIONS
 from stillwatch.correlation.docket import Docket
-from stillwatch.correlation.handoff_graph import HANDOFF, HandoffGraph
+from stillwatch.correlation.handoff_graph import CLUSTERS, HANDOFF, HandoffGraph
 from stillwatch.correlation.handoffs import Handoffs
 from stillwatch.correlation.linkage import Key, LinkageIndex
 from stillwatch.correlation.mixture_test import Ordinary, examine_mixture
@@ -95,7 +95,7 @@ class AggregatorCore:
         groups = self._normality.groups(known)
         groups += handed.components(self._settings.min_group_accounts)
         campaigners = np.array(sorted(self._known.accounts()), dtype=np.int64)
-        groups += handed.clusters(self._settings.min_group_accounts, campaigners)
+        groups += handed.clusters(self._settings.min_group_accounts, campaigners, self._now)
         honest = known[self.table.among(known, moment.population.by_volume)]
         alike = self._mixtures.groups(self.table, known, honest, moment.now_unix_nano)
         self._ordinary_mixtures = Ordinary.of(self.table, alike, moment)
@@ -160,7 +160,10 @@ class AggregatorCore:
             found = examine_mixture(self.table, slots, self._ordinary_mixtures, moment, beside)
         else:
             kin, by_handoffs = self.table.kin(slots), key[0] == HANDOFF
-            found = examine_group(self.table, slots, kin, moment, beside, self._settings, by_handoffs=by_handoffs)
+            found = examine_group(
+                self.table, slots, kin, moment, beside, self._settings, by_handoffs=by_handoffs,
+                clusters=key == (HANDOFF, CLUSTERS),
+            )  # fmt: skip
         return self._docket.weigh(key, found.e_value if found is not None else None, len(slots)), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:
@@ -172,7 +175,11 @@ class AggregatorCore:
             known.add_evidence(found, accounts, evidence)
             self._docket.confirm(known.id, evidence)
             known.note_test(key, found, evidence, self._docket.stand, self._now, opened=False)
-            self._extend(known, key, slots, moment)
+            if key != (
+                HANDOFF,
+                CLUSTERS,
+            ):  # the others of them are tied to it by nothing; they are looked at again without these
+                self._extend(known, key, slots, moment)
             return
         if not self._docket.is_discovery(key, evidence):
             return

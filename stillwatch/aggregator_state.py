@@ -17,7 +17,7 @@ from stillwatch.frozen import freeze, thaw
 from stillwatch.gate import TickGate
 
 # Raise it when the meaning of a part changes and not its attributes; an older one is then refused.
-AGGREGATOR_SCHEMA: Final = 1
+AGGREGATOR_SCHEMA: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ def members_of(
     handoffs = moment.beside.handoffs
     by_name = _by_name(core, table)
     partners, _ = handoffs.partners(by_name)
-    connected = told(set(map(int, handoffs.accounts))) - core if handoffs.touching(by_name).any() else set[int]()
+    connected = told(set(map(int, handoffs.connected_with(by_name)))) - core
     sharing = [*by_key.values(), connected]
     linked = core.union(*sharing)
     if near is not None:

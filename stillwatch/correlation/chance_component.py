@@ -93,7 +93,7 @@ class ChanceComponents:
         one = float(starts[connected].sum() * ends[connected].sum() + touched[of_three].sum())
         two = float(mine.sum() * (touched**2).sum() + 2 * (mine**2).sum())
         expected = self._most**3 * (paths + stars) + self._most**2 * two + self._most * one
-        by_chance = np.exp(clusters * np.log(expected) - gammaln(clusters + 1))
+        by_chance = np.exp(np.minimum(clusters * np.log(expected) - gammaln(clusters + 1), 0.0))
         return float(min(2 * np.maximum(_EXCEEDED, by_chance).min(), 1.0))
 
     def _log_connects(self, customers: int) -> Floats:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from stillwatch.correlation.blocks import BLOCK
 from stillwatch.correlation.evidence import e_bh
-from stillwatch.correlation.handoff_graph import HANDOFF
+from stillwatch.correlation.handoff_graph import CLUSTERS, HANDOFF
 from stillwatch.correlation.invites import TREE
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.mixtures import MIXTURE
@@ -187,8 +187,10 @@ class Docket:
         return sum(self._lent.values())
 
     def settle(self, key: Key) -> None:
-        """It has become a campaign, and counts as that from now on."""
+        """It has become a campaign, and counts as that from now on. Clusters that hand over later are other accounts."""
         self._strong.pop(key, None)
+        if key == (HANDOFF, CLUSTERS):
+            self._tested_at.pop(key, None)
 
     def confirm(self, campaign: str, evidence: float) -> None:
         """A group of this known campaign has passed."""

@@ -23,6 +23,7 @@ HANDOFF: Final = "handoff"  # the view of a proposed group's key; no account has
 # People have two accounts, of their own and of their work, and programs that try the other; some have three. So hand-offs
 # count where they connect this many customers.
 _FEWEST_CUSTOMERS: Final = 4
+MANY_CUSTOMERS: Final = 8
 _FEWEST: Final = 3  # of them in a group, to say anything
 _MAX_WORTH: Final = 7.0  # nats: 1 in 1,000; a hand-off does not decide against everything else that is known
 
@@ -34,7 +35,9 @@ class HandoffGraph:
         self._table = table
         pairs, ends = _known(handoffs.pairs(), table)
         label, customers = _connected(ends, table)
-        self.ends: Slots = ends[customers[label] >= _FEWEST_CUSTOMERS]
+        enough = customers[label] >= _FEWEST_CUSTOMERS
+        self.ends: Slots = ends[enough]
+        self._label, self._sizes = label[enough], customers[label[enough]]
         self.accounts: Slots = np.unique(self.ends)
         # Who is connected by chance most easily proposes nothing: the busiest, an account that is refused all day among them.
         units, failed, begun = table.failed_and_begun()
@@ -42,7 +45,8 @@ class HandoffGraph:
         self._units = units
         busy = units[self._chance.busy] if self._chance is not None else units
         is_busy: npt.NDArray[np.bool_] = np.isin(table.unit_hashes(ends), busy)
-        quiet: npt.NDArray[np.bool_] = ~np.any(is_busy, axis=1)
+        begins = np.array([handoffs.begins_a_chain(pair) for pair in pairs], dtype=np.bool_)
+        quiet: npt.NDArray[np.bool_] = ~np.any(is_busy, axis=1) & begins
         self._quiet: Slots = ends[quiet]
         self._component, self._customers = _connected(self._quiet, table)
         self._pairs: Sequence[Pair] = [pair for pair, kept in zip(pairs, quiet.tolist(), strict=True) if kept]
@@ -57,6 +61,11 @@ class HandoffGraph:
         """Which ends of the hand-offs are these accounts'."""
         return self._of(self.ends, slots)
 
+    def connected_with(self, slots: Slots) -> Slots:
+        """All accounts that hand-offs connect with these, themselves included."""
+        touched = np.unique(self._label[self.touching(slots).any(axis=1)])
+        return np.unique(self.ends[np.isin(self._label, touched)])
+
     def _of(self, ends: Slots, slots: Slots) -> npt.NDArray[np.bool_]:
         return self._table.among(ends.ravel(), slots).reshape(-1, 2)
 
@@ -69,12 +78,14 @@ class HandoffGraph:
                 out[mine] = (HANDOFF, of), self._by_name(np.unique(self._quiet[self._component == mine]))
         return list(out.values())
 
-    def clusters(self, min_customers: int, known: Slots) -> list[tuple[Key, Slots]]:
-        """All that hand-offs connect in fours and more, as one group, without what touches a ``known`` campaign's accounts: a relay of
-        thousands has many small clusters for a day before they are one."""
-        theirs = np.unique(self._component[self._of(self._quiet, known).any(axis=1)])
+    def clusters(self, min_customers: int, known: Slots, now_unix_nano: int) -> list[tuple[Key, Slots]]:
+        """All that hand-offs connect in fours and more, as one group: a relay of thousands has many small clusters for a day before
+        they are one. Without what touches a ``known`` campaign's accounts, and without clusters that have a settled account: whoever
+        has four accounts of the own has had one of them for long."""
+        settled = self._table.settled(np.unique(self._quiet), now_unix_nano)
+        out = self._of(self._quiet, np.union1d(known, settled)).any(axis=1)
         mine: npt.NDArray[np.bool_] = self._customers[self._component] >= _FEWEST_CUSTOMERS
-        mine &= ~np.isin(self._component, theirs)
+        mine &= ~np.isin(self._component, self._component[out])
         several = np.unique(self._component[mine])
         if len(several) < 2 or self._customers[several].sum() < min_customers:
             return []
@@ -133,9 +144,11 @@ class HandoffGraph:
         return np.unique(self.ends[self.touching(slots).all(axis=1)])
 
     def partners_in(self, core: Slots, slots: Slots) -> Slots:
-        """With how many accounts of the core each of these had hand-offs."""
-        touching = self.touching(core)
-        pairs = np.concatenate([self.ends[touching[:, 1]], self.ends[touching[:, 0]][:, ::-1]])
+        """With how many accounts of the core each of these had hand-offs, where these connect more customers than a person has
+        accounts: a group's four can be one person's own."""
+        ends = self.ends[self._sizes >= MANY_CUSTOMERS]
+        touching = self._of(ends, core)
+        pairs = np.concatenate([ends[touching[:, 1]], ends[touching[:, 0]][:, ::-1]])
         others, counts = np.unique(np.unique(pairs, axis=0)[:, 0], return_counts=True)
         out = np.zeros(len(slots), dtype=np.int64)
         at = np.searchsorted(others, slots)

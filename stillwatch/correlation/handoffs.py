@@ -48,7 +48,7 @@ class Handoffs:
         self._failed: dict[tuple[int, str, int], int] = {}  # (ms, account, hash) -> customer
         self._calls = 0
         self._settled_ms = -(1 << 62)  # failures until here have been looked at
-        self._pairs: dict[Pair, list[int]] = {}  # -> [first ms, last ms, how often]
+        self._pairs: dict[Pair, list[int]] = {}  # -> [first ms, last ms, how often, of these where a chain began]
         self._before: dict[Pair, int] = {}  # -> last ms: between whom a beginning came before the failure
         # By era: failures that were looked at, and those with a beginning before.
         self._counted: dict[int, list[int]] = {}
@@ -99,8 +99,9 @@ class Handoffs:
         if after:
             ms, sibling = after[0]
             pair = (min(account, sibling), max(account, sibling))
-            known = self._pairs.setdefault(pair, [ms, ms, 0])
-            self._pairs[pair] = [min(known[0], ms), max(known[1], ms), known[2] + 1]
+            first, last, count, begins = self._pairs.setdefault(pair, [ms, ms, 0, 0])
+            goes_on = any(-_WITHIN_MS <= ms - at_ms < 0 for ms, _ in others)
+            self._pairs[pair] = [min(first, ms), max(last, ms), count + 1, begins + (not goes_on)]
 
     def _forget(self, now_ms: int) -> None:
         oldest_ms = self._settled_ms - _WITHIN_MS
@@ -129,6 +130,11 @@ class Handoffs:
     def pairs(self) -> list[Pair]:
         """Accounts of different customers, oldest hand-off first."""
         return sorted(self._pairs, key=lambda pair: (self._pairs[pair][0], pair))
+
+    def begins_a_chain(self, pair: Pair) -> bool:
+        """Whether one of the pair's hand-offs was the first of its call. In an outage one prompt that four customers send within a minute
+        fails on one after the other and looks like a call that went through all four: one coincidence, and not three."""
+        return self._pairs[pair][3] > 0
 
     def pairs_before(self) -> list[Pair]:
         """Between whom chance made the like, by the beginnings before failures."""

@@ -29,13 +29,14 @@ def along_handoffs(
     """How sure each of ``slots`` is, hand-offs included. ``sureness``: of each, where these accounts have handed over and a hand-off is
     worth so many nats.
 
-    Rounds only add to those that lead to others, and begin at the core in every evaluation: nobody is led to by whom it has made sure
-    itself, and a mistake of an hour ago leads to nobody now."""
-    leading = core
+    It goes outward only, and begins at the core in every evaluation: who leads was led to before, from nearer to the core. So nobody is
+    surer for whom it has led to, members who are sure of something else lead to nobody, and a mistake of an hour ago is none now."""
+    leading, led_to = core, handoffs.among_themselves(core)
     for _ in range(_ROUNDS):
         partners, worth = handoffs.partners(leading)
-        sure = sureness(np.concatenate([partners, handoffs.among_themselves(leading)]), worth)
-        more = np.union1d(leading, slots[sure >= _LEADS])
+        led_to = np.union1d(led_to, partners)
+        sure = sureness(led_to, worth)
+        more = np.union1d(leading, np.intersect1d(slots[sure >= _LEADS], led_to))
         if len(more) == len(leading):
             break
         leading = more

@@ -89,6 +89,8 @@ class _Weights:
 # What hand-offs connect has hardly a bystander, and its accounts share what they ask only as far as they do not hide it.
 _OF_VALUES: Final = _Weights(1 / 3, 1 / 3, 1 / 3)
 _OF_HANDOFFS: Final = _Weights(0.1, 0.3, 0.6)
+# Small clusters can be people's own accounts, more of them than anybody thought: there hand-offs alone are no evidence.
+_OF_CLUSTERS: Final = _Weights(1 / 2, 1 / 2, 0.0)
 # What can be said without content: a discovery, enough to throttle, and below what the default policy revokes at.
 MOST_ALONE_E: Final = _OF_HANDOFFS.alone * (MAX_HANDED_E + MAX_ALONE_E) / 2
 
@@ -118,11 +120,11 @@ class GroupTest:
 
 def examine_group(
     table: AccountTable, slots: Slots, kin: Slots, moment: Moment, beside: tuple[Finding, ...],
-    settings: DetectionSettings, half: int | None = None, *, by_handoffs: bool = False,
+    settings: DetectionSettings, half: int | None = None, *, by_handoffs: bool = False, clusters: bool = False,
 ) -> GroupTest | None:  # fmt: skip
     """``kin``: accounts that share with the group what most of it shares; ``beside``: what the tests beside content found of it;
     ``half``: of the conversations, the one by which content may judge (``TEST`` where the other has led to the group),
-    ``None`` for both; ``by_handoffs``: they have proposed it. ``None`` when too little is known of the group, or when it is fewer organisations than a group needs."""
+    ``None`` for both; ``by_handoffs``: they have proposed it, as ``clusters`` that nothing connects. ``None`` when too little is known of the group, or when it is fewer organisations than a group needs."""
     population, conduct, content = moment.population, moment.conduct, moment.content
     units = table.mean_by_unit(slots, conduct.scores[slots])
     whole = heterogeneity(table.counts_of_units(slots, half))
@@ -164,7 +166,7 @@ def examine_group(
     both = supports * told if min(p_support) <= _SUPPORT else 0.0
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME and of_nobody
     alone = ((min(e_conduct, MAX_ALONE_E) if blunt else 0.0) + handed) / 2
-    weights = _OF_HANDOFFS if by_handoffs else _OF_VALUES
+    weights = _OF_CLUSTERS if clusters else _OF_HANDOFFS if by_handoffs else _OF_VALUES
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
         kept, shown, p_value = core_of(table, slots, moment), whole, p_support[0]

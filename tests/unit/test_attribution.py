@@ -247,15 +247,32 @@ def test_hand_offs_lead_from_the_core_to_a_sibling_and_from_that_to_the_next(see
     assert not all(chain)  # it ends at a sibling of whom topics and conduct say too little
 
 
+@pytest.mark.parametrize("keys", [(), (CARD,)])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_people_who_hand_over_among_themselves_make_each_other_no_members(seed: int) -> None:
+def test_people_who_hand_over_among_themselves_make_each_other_no_members(seed: int, keys: tuple[Key, ...]) -> None:
+    """Broad people who behave like machines, some of them as sure as members are, with four accounts of their own each."""
     rng = np.random.default_rng(seed)
     core = new(campaign(rng, 20), CARD)
-    bystanders = settled(new(over(conducted(rng, people(rng, 40, prefix="b")), 10), CARD))
-    strangers = a_world(honest(rng, 600), core, bystanders)
-    alone = members(strangers, core)
-    hand_over(strangers, *pairwise(bystanders))
-    assert members(strangers, core) == alone
+    own = new(over(conducted(rng, people(rng, 80, prefix="b", breadth=80), shift=2.5), 10), *keys)
+    world = a_world(honest(rng, 600), core, own)
+    before = members(world, core)
+    fours = [pair for pair in pairwise(own) if int(pair[1].account[1:]) % 4]
+    hand_over(world, *fours, *pairwise(core))
+    after = members(world, core)
+    mine = {s.account for s in own}
+    assert {a: c for a, c in after.items() if a in mine} == {a: c for a, c in before.items() if a in mine}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_person_s_own_four_accounts_are_no_second_tie(seed: int) -> None:
+    """Even in a campaign's core, where they do not belong."""
+    rng = np.random.default_rng(seed)
+    pool = new(campaign(rng, 24))
+    world = a_world(honest(rng, 600), pool)
+    hand_over(world, *pairwise(pool[:4]), *pairwise(pool[4:]))
+    found = members(world, pool)
+    assert max(found.get(s.account, 0.0) for s in pool[:4]) < REVOKED
+    assert max(found.get(s.account, 0.0) for s in pool[4:]) >= REVOKED
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

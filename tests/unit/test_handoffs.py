@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from factories import T0
 from summary_worlds import people
 
 from stillwatch.campaigns import OpenCampaign
@@ -88,11 +89,12 @@ def test_hand_offs_of_eras_that_are_over_are_forgotten() -> None:
 # -- groups ----------------------------------------------------------------------------------------------------------
 
 
-def a_table(count: int, organisations: dict[int, str] | None = None) -> AccountTable:
-    table = AccountTable(1_000, LinkageIndex(100))
+def a_table(count: int, organisations: dict[int, str] | None = None, days_old: float = 5) -> AccountTable:
+    table, created = AccountTable(1_000, LinkageIndex(100)), int(T0 // 10**9 - days_old * 86_400)
     for index, summary in enumerate(people(np.random.default_rng(1), count)):
         organisation = (organisations or {}).get(index)
-        table.put(replace(summary, account=f"a{index:03d}", organisation=organisation, failures=2))
+        name = f"a{index:03d}"
+        table.put(replace(summary, account=name, organisation=organisation, failures=2, created_unix=created))
     return table
 
 
@@ -175,24 +177,48 @@ def fours(*firsts: int) -> list[tuple[int, int]]:
 def test_clusters_of_four_are_proposed_together_and_pairs_and_threes_are_not() -> None:
     table = a_table(400)
     graph = graph_of(table, *fours(0, 10, 20), (30, 31), (40, 41), (41, 42))
-    ((key, mine),) = graph.clusters(8, slots(table))
+    ((key, mine),) = graph.clusters(8, slots(table), T0)
     assert key == (HANDOFF, CLUSTERS)
     assert sorted(mine.tolist()) == sorted(slots(table, *range(4), *range(10, 14), *range(20, 24)).tolist())
-    assert graph.clusters(13, slots(table)) == []
-    assert graph_of(table, *fours(0)).clusters(4, slots(table)) == []
+    assert graph.clusters(13, slots(table), T0) == []
+    assert graph_of(table, *fours(0)).clusters(4, slots(table), T0) == []
 
 
 def test_what_touches_a_known_campaign_is_no_part_of_the_clusters() -> None:
     table = a_table(400)
     graph = graph_of(table, *fours(0, 10, 20))
-    ((_, mine),) = graph.clusters(8, slots(table, 11))
+    ((_, mine),) = graph.clusters(8, slots(table, 11), T0)
     assert sorted(mine.tolist()) == sorted(slots(table, *range(4), *range(20, 24)).tolist())
+
+
+def test_clusters_with_an_account_that_is_old_are_people_s_own() -> None:
+    table = a_table(400)
+    table.put(replace(table.summary(int(slots(table, 1)[0])), created_unix=T0 // 10**9 - 90 * 86_400, events=10**6))
+    graph = graph_of(table, *fours(0, 10, 20))
+    ((_, mine),) = graph.clusters(8, slots(table), T0)
+    assert sorted(mine.tolist()) == sorted(slots(table, *range(10, 14), *range(20, 24)).tolist())
+    assert graph_of(a_table(400, days_old=90), *fours(0, 10, 20)).clusters(8, slots(table), T0) == []
+
+
+def test_one_prompt_that_fails_on_four_customers_in_turn_is_one_coincidence_and_no_cluster() -> None:
+    """An outage, and a prompt that four programs send on the minute."""
+    table, found = a_table(400), Handoffs()
+    for prompt in range(12):
+        for at, account in enumerate(range(10 * prompt, 10 * prompt + 4)):
+            call = 120_000 * prompt + 5_000 * at, prompt
+            found.note(f"a{account:03d}", table.unit(f"a{account:03d}"), [call], [call])
+    found.settle(10**9)
+    assert len(found.pairs()) == 36
+    assert sum(found.begins_a_chain(pair) for pair in found.pairs()) == 12
+    graph = HandoffGraph(found, table)
+    assert graph.clusters(4, slots(table), T0) == []
+    assert graph.components(4) == []
 
 
 def test_clusters_are_read_against_how_many_chance_connects_and_not_by_the_largest() -> None:
     table = a_table(400)
     graph = graph_of(table, *fours(*range(0, 120, 10)))
-    ((_, mine),) = graph.clusters(8, slots(table))
+    ((_, mine),) = graph.clusters(8, slots(table), T0)
     together, one = (graph.finding(some, proposed_here=True) for some in (mine, slots(table, *range(4))))
     assert together is not None
     assert one is not None
@@ -244,7 +270,10 @@ def test_what_finds_no_room_is_counted_and_what_is_known_stays(monkeypatch: pyte
 
 
 def test_each_account_is_told_with_how_many_of_the_core_it_had_hand_offs() -> None:
-    table = a_table(8)
-    graph = graph_of(table, (0, 1), (1, 2), (2, 3), (3, 0), (4, 0), (4, 1), (5, 4))
+    table = a_table(20)
+    few = [(0, 1), (1, 2), (2, 3), (3, 0), (4, 0), (4, 1), (5, 4)]
+    graph = graph_of(table, *few, (5, 7), (7, 8))
     found = graph.partners_in(slots(table, 0, 1, 2, 3), slots(table, 0, 4, 5, 6))
     assert found.tolist() == [2, 2, 0, 0]
+    # A person can have six accounts; those that connect eight customers are no person's.
+    assert not graph_of(table, *few).partners_in(slots(table, 0, 1, 2, 3), slots(table, 0, 4, 5, 6)).any()
