@@ -87,15 +87,16 @@ class AggregatorCore:
         self.table.forget_silent((self._era - 1) * self._settings.era_days * _DAY_NANO)
         self._handoffs.settle(self._now // _MS_NANO)
         handed = HandoffGraph(self._handoffs, self.table)
-        moment = self._normality.now(self._known.accounts(), handed, self._now)
+        campaigners = self._known.accounts()
+        moment = self._normality.now(campaigners, handed, self._now)
         if moment is None:
             return []
         self.exchange.look(moment)
         known = self.table.with_at_least(COMPARED_CONVERSATIONS)
         groups = self._normality.groups(known)
         groups += handed.components(self._settings.min_group_accounts)
-        campaigners = np.array(sorted(self._known.accounts()), dtype=np.int64)
-        groups += handed.clusters(self._settings.min_group_accounts, campaigners, self._now)
+        known_slots = np.array(sorted(campaigners), dtype=np.int64)
+        groups += handed.clusters(self._settings.min_group_accounts, known_slots, self._now)
         honest = known[self.table.among(known, moment.population.by_volume)]
         alike = self._mixtures.groups(self.table, known, honest, moment.now_unix_nano)
         self._ordinary_mixtures = Ordinary.of(self.table, alike, moment)
@@ -162,7 +163,7 @@ class AggregatorCore:
             kin, by_handoffs = self.table.kin(slots), key[0] == HANDOFF
             found = examine_group(
                 self.table, slots, kin, moment, beside, self._settings, by_handoffs=by_handoffs,
-                clusters=key == (HANDOFF, CLUSTERS),
+                clusters=key == CLUSTERS,
             )  # fmt: skip
         return self._docket.weigh(key, found.e_value if found is not None else None, len(slots)), found
 
@@ -175,10 +176,7 @@ class AggregatorCore:
             known.add_evidence(found, accounts, evidence)
             self._docket.confirm(known.id, evidence)
             known.note_test(key, found, evidence, self._docket.stand, self._now, opened=False)
-            if key != (
-                HANDOFF,
-                CLUSTERS,
-            ):  # the others of them are tied to it by nothing; they are looked at again without these
+            if key != CLUSTERS:  # nothing ties the other clusters to it: they are looked at again without these
                 self._extend(known, key, slots, moment)
             return
         if not self._docket.is_discovery(key, evidence):

@@ -9,8 +9,8 @@ progeny Chernoff's inequality bounds (Dwass 1969): with G(z) the offspring's gen
     P(n customers or more) <= z^-(n - 2) G(z)^(n - 1)    for every z >= 1.
 
 That there are several clusters of four customers or more is rarer still. Each holds a tree of three hand-offs, and the trees of
-different clusters have none in common: with mu the expected number of such trees, P(k clusters or more) <= mu^k / k! (the
-inequality of van den Berg and Kesten 1985, which for hand-offs that fall apart from each other is Markov's).
+different clusters have none in common: with mu the expected number of such trees, P(k clusters or more) <= mu^k / k! (van den
+Berg and Kesten 1985; where hand-offs are independent it is the union bound over sets of k trees that share none).
 
 How many hand-offs chance makes is not known either, only how many beginnings *before* a failure it made. So an exact upper
 limit stands in (Garwood 1936), and the chance that it is exceeded is added.

@@ -189,7 +189,7 @@ class Docket:
     def settle(self, key: Key) -> None:
         """It has become a campaign, and counts as that from now on. Clusters that hand over later are other accounts."""
         self._strong.pop(key, None)
-        if key == (HANDOFF, CLUSTERS):
+        if key == CLUSTERS:
             self._tested_at.pop(key, None)
 
     def confirm(self, campaign: str, evidence: float) -> None:

@@ -18,12 +18,13 @@ from stillwatch.correlation.handoffs import Handoffs, Pair
 from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.table import AccountTable, Slots
 
-CLUSTERS: Final = "clusters"
 HANDOFF: Final = "handoff"  # the view of a proposed group's key; no account has such a value
+CLUSTERS: Final[Key] = HANDOFF, "clusters"  # of the one group of all small clusters
 # People have two accounts, of their own and of their work, and programs that try the other; some have three. So hand-offs
 # count where they connect this many customers.
 _FEWEST_CUSTOMERS: Final = 4
-MANY_CUSTOMERS: Final = 8
+# So many are nobody's own accounts: two hand-offs there are two ties.
+_MANY_CUSTOMERS: Final = 8
 _FEWEST: Final = 3  # of them in a group, to say anything
 _MAX_WORTH: Final = 7.0  # nats: 1 in 1,000; a hand-off does not decide against everything else that is known
 
@@ -89,7 +90,7 @@ class HandoffGraph:
         several = np.unique(self._component[mine])
         if len(several) < 2 or self._customers[several].sum() < min_customers:
             return []
-        return [((HANDOFF, CLUSTERS), self._by_name(np.unique(self._quiet[mine])))]
+        return [(CLUSTERS, self._by_name(np.unique(self._quiet[mine])))]
 
     def finding(self, slots: Slots, *, proposed_here: bool) -> Finding | None:
         """Of hand-offs among these accounts. A group that hand-offs have proposed may be the largest that chance ever made anywhere
@@ -146,7 +147,7 @@ class HandoffGraph:
     def partners_in(self, core: Slots, slots: Slots) -> Slots:
         """With how many accounts of the core each of these had hand-offs, where these connect more customers than a person has
         accounts: a group's four can be one person's own."""
-        ends = self.ends[self._sizes >= MANY_CUSTOMERS]
+        ends = self.ends[self._sizes >= _MANY_CUSTOMERS]
         touching = self._of(ends, core)
         pairs = np.concatenate([ends[touching[:, 1]], ends[touching[:, 0]][:, ::-1]])
         others, counts = np.unique(np.unique(pairs, axis=0)[:, 0], return_counts=True)

@@ -39,8 +39,8 @@ MIN_UNITS: Final = 8
 _MIN_PAIRS: Final = 200
 # Honest groups differ by at least this much beside sampling, however few groups there are to learn it from.
 _MIN_BETWEEN: Final = 0.005
-# Middle and spread of so many groups are known to some 5 %.
 _TOLD: Final = 0.05  # above it, what is no evidence would only make a reviewer read more
+# Middle and spread of so many groups are known to some 5 %.
 _MAX_TAUGHT: Final = 512
 
 Floats = npt.NDArray[np.float64]

@@ -1,8 +1,8 @@
 """From a campaign's core along hand-offs: a member leads to those to whom its calls went, and these to others.
 
 A relay takes a refused call to its next account within seconds, so that every account that is acted on brings another to light. That
-one is no part of the core, and neither is the next; until a group test had taken them in, whom *they* brought to light was nobody's
-partner (in the disclosed campaign 176 accounts after two days). A hand-off is never enough alone: who is led to is judged by its own topics,
+one is no part of the core, and neither is the next; until a group test had taken them in, whom *they* brought to light would be nobody's
+partner. A hand-off is never enough alone: who is led to is judged by its own topics,
 conduct and signals, too, and only who is then as sure as the policy asks leads further.
 """
 
