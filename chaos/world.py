@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from launch.cluster import free_port
+from launch.free_ports import free_ports
 from launch.keys import with_local_key
 from launch.replay import rebased
 from launch.scenarios import load_scenario
@@ -40,6 +40,6 @@ def _at_the_edge(event: RequestEvent) -> RequestEvent:
 def settings_for(directory: Path, nats_url: str) -> tuple[Settings, str]:
     """With a key of its own and a port that stays the same however often the line is started."""
     overrides = {
-        "data_dir": str(directory), "nats": {"urls": [nats_url]}, "serve": {"port": free_port("127.0.0.1")},
+        "data_dir": str(directory), "nats": {"urls": [nats_url]}, "serve": {"port": free_ports(1)[0]},
     }  # fmt: skip
     return with_local_key(load_settings(PROFILE, overrides, environment={}))

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import logging
 import os
-import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import ray
 
 from actors.host import start_actors, stop_actors
 from launch.embedded import EmbeddedNats
+from launch.free_ports import free_ports
 from launch.keys import read_keys
 from launch.settings import load_policy
 from launch.telemetry import configure_logging
@@ -38,6 +38,9 @@ from streams.topology import ensure
 log = logging.getLogger("stillwatch.launch")
 
 _READY_WITHIN_S: Final = 90.0
+_SERVES_OWN_PORTS: Final = (
+    "RAY_SERVE_HAPROXY_METRICS_PORT", "RAY_SERVE_HAPROXY_STATS_PORT", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def cluster(settings: Settings) -> Iterator[Running]:
             nats = stack.enter_context(EmbeddedNats(Path(settings.data_dir) / "nats"))
             settings = with_nats(settings, nats.url)
         if settings.serve.port == 0:
-            serve = settings.serve.model_copy(update={"port": free_port(settings.serve.host)})
+            serve = settings.serve.model_copy(update={"port": free_ports(1)[0]})
             settings = settings.model_copy(update={"serve": serve})
         asyncio.run(ensure_topology(settings))
         _start_ray(settings)
@@ -90,12 +93,6 @@ def with_nats(settings: Settings, url: str) -> Settings:
     return settings.model_copy(update={"nats": settings.nats.model_copy(update={"urls": (url,)})})
 
 
-def free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
 async def ensure_topology(settings: Settings) -> None:
     client = await connect(settings.nats, f"{settings.deployment}-launch")
     try:
@@ -111,8 +108,8 @@ def _start_ray(settings: Settings) -> None:
     for name, value in proxy_environment(settings.serve).items():
         os.environ.setdefault(name, value)
     # Fixed by default: a second cluster on the machine would not start.
-    for name in ("HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT", "FALLBACK_PROXY_HTTP_PORT"):
-        os.environ.setdefault(f"RAY_SERVE_{name}", str(free_port("127.0.0.1")))
+    for name, port in zip(_SERVES_OWN_PORTS, free_ports(len(_SERVES_OWN_PORTS)), strict=True):
+        os.environ.setdefault(name, str(port))
     # Ray's processes import the same code as this one, whatever folder it was started in. Through the environment
     # and not as a runtime_env: that would forgo Ray's warm workers and add seconds to every actor.
     root = str(Path(__file__).resolve().parents[1])

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
+from launch.free_ports import free_ports
 from stillwatch.errors import SettingsError, Unavailable
 
 _log = logging.getLogger(__name__)
@@ -45,8 +46,8 @@ _LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 class EmbeddedNats:
     """``with EmbeddedNats(directory) as server: connect(server.url)``; or ``async with``; or ``start`` and ``stop``.
 
-    ``port=0`` lets the server choose; a later ``start`` of the same object uses the same port again, so that clients
-    find it. On Linux the server ends with the thread that started it: start it from one that lives on.
+    ``port=0``: one that is free; a later ``start`` of the same object uses the same port again, so that clients find it.
+    On Linux the server ends with the thread that started it: start it from one that lives on.
     """
 
     def __init__(self, store_dir: Path | str, port: int = 0, host: str = "127.0.0.1") -> None:
@@ -129,7 +130,9 @@ class EmbeddedNats:
 
     def _config(self) -> dict[str, object]:
         return {
-            "listen": f"{self._host}:{self._port or -1}",
+            # Not the server's own choice (-1), which the kernel makes: while the server is away, a connection could be
+            # given that port, even that of a client that tries again and then talks to itself.
+            "listen": f"{self._host}:{self._port or free_ports(1)[0]}",
             "server_name": "stillwatch-embedded",
             "pid_file": str(self._dir / "nats-server.pid"),
             "jetstream": {

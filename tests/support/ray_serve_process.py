@@ -6,17 +6,15 @@ A process of its own, because Ray Serve reads the environment when it is importe
 from __future__ import annotations
 
 import os
-import socket
 import sys
 
+from launch.free_ports import free_ports
 from serve.proxy import environment
 from stillwatch.settings import ServeSettings
 
 
 def main() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_ports(1)[0]
     # With a certificate and its key it speaks TLS.
     certificate, key = sys.argv[2:4] if len(sys.argv) > 2 else (None, None)
     settings = ServeSettings(port=port, haproxy=sys.argv[1] == "haproxy", tls_cert_file=certificate, tls_key_file=key)
