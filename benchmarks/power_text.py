@@ -175,10 +175,11 @@ def _prices(
         lines.append(f"- **Cover**: no share tried stays below, up to {found.of_size(size)[-1][0]:.0%}")
     by_size = [where for where in found.of_cover(cover) if ours(where, way) < _BELOW]
     if by_size:
-        small = by_size[-1][1]
+        below, tried = ([str(where[1]) for where in some] for some in (by_size, found.of_cover(cover)))
         lines.append(
-            f"- **Small groups**: with {cover:.0%} cover up to {small} accounts stay below; the harvest is then split over "
-            f"{math.ceil(accounts_for(cover, per_day) / small):,} campaigns that share no pool, card, promotion or client"
+            f"- **Small groups**: with {cover:.0%} cover those of {', '.join(below)} accounts stay below, of {', '.join(tried)} "
+            f"tried; in groups of {below[-1]} the harvest is split over "
+            f"{math.ceil(accounts_for(cover, per_day) / by_size[-1][1]):,} campaigns that share no pool, card, promotion or client"
         )
     else:
         lines.append(

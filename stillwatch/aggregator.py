@@ -25,7 +25,7 @@ from stillwatch.correlation.moment import COMPARED_CONVERSATIONS, Group, Moment,
 from stillwatch.correlation.neighbours import Neighbours
 from stillwatch.correlation.nulls import Population, Slots
 from stillwatch.correlation.table import AccountTable
-from stillwatch.correlation.verify import GroupTest, examine_group
+from stillwatch.correlation.verify import GroupTest, examine_group, weights_for
 from stillwatch.errors import NotFound
 from stillwatch.exchange import Exchange
 from stillwatch.extraction import Vector
@@ -160,11 +160,8 @@ class AggregatorCore:
         if key[0] == MIXTURE:
             found = examine_mixture(self.table, slots, self._ordinary_mixtures, moment, beside)
         else:
-            kin, by_handoffs = self.table.kin(slots), key[0] == HANDOFF
-            found = examine_group(
-                self.table, slots, kin, moment, beside, self._settings, by_handoffs=by_handoffs,
-                clusters=key == CLUSTERS,
-            )  # fmt: skip
+            kin, weights = self.table.kin(slots), weights_for(key)
+            found = examine_group(self.table, slots, kin, moment, beside, self._settings, weights=weights)
         return self._docket.weigh(key, found.e_value if found is not None else None, len(slots)), found
 
     def _judge(self, key: Key, slots: Slots, evidence: float, found: GroupTest, moment: Moment) -> None:

@@ -2,8 +2,8 @@
 
 A relay takes a refused call to its next account within seconds, so that every account that is acted on brings another to light. That
 one is no part of the core, and neither is the next; until a group test had taken them in, whom *they* brought to light would be nobody's
-partner. A hand-off is never enough alone: who is led to is judged by its own topics,
-conduct and signals, too, and only who is then as sure as the policy asks leads further.
+partner. A hand-off is never enough alone: who is led to is judged by its own topics, conduct and signals, too, and only who is
+then sure leads further.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stillwatch.correlation.handoff_graph import HandoffGraph
 from stillwatch.correlation.membership import Vector
 from stillwatch.correlation.nulls import Slots
 
-# The default policy's threshold for acting.
+# As sure as the default policy wants those to be whom it challenges or throttles.
 _LEADS: Final = 0.99
 # A campaign that is found late has long chains. Rounds end where none adds anybody.
 _ROUNDS: Final = 32

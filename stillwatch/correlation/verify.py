@@ -33,8 +33,9 @@ from stillwatch.correlation.conduct import GroupConduct
 from stillwatch.correlation.evidence import e_from_p
 from stillwatch.correlation.finding import Finding
 from stillwatch.correlation.group_null import GroupNull
-from stillwatch.correlation.handoff_graph import HANDOFF
+from stillwatch.correlation.handoff_graph import CLUSTERS, HANDOFF
 from stillwatch.correlation.homogeneity import Heterogeneity, Shares, heterogeneity, heterogeneity_of
+from stillwatch.correlation.linkage import Key
 from stillwatch.correlation.lockstep import LOCKSTEP
 from stillwatch.correlation.membership import Known, concentration_of, log_likelihood_ratio
 from stillwatch.correlation.moment import MIN_RELATIVE_BREADTH, Moment
@@ -74,25 +75,33 @@ _STRONG: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Weights:
+class Weights:
     """Of three kinds of evidence, each of which would do: their weighted mean is evidence however they depend on each other.
-    The weights depend on what has proposed the group, and on nothing that the test looks at."""
+    The weights depend on what has proposed the group, and on nothing that the test looks at. ``most_handed_e``: what hand-offs
+    can say."""
 
     alike: float
     both: float
     alone: float
+    most_handed_e: float
 
     def mean(self, alike: float, both: float, alone: float) -> float:
         return self.alike * alike + self.both * both + self.alone * alone
 
 
 # What hand-offs connect has hardly a bystander, and its accounts share what they ask only as far as they do not hide it.
-_OF_VALUES: Final = _Weights(1 / 3, 1 / 3, 1 / 3)
-_OF_HANDOFFS: Final = _Weights(0.1, 0.3, 0.6)
+_OF_VALUES: Final = Weights(1 / 3, 1 / 3, 1 / 3, MAX_ALONE_E)
+_OF_HANDOFFS: Final = Weights(0.1, 0.3, 0.6, MAX_HANDED_E)
 # Small clusters can be people's own accounts, more of them than anybody thought: there hand-offs alone are no evidence.
-_OF_CLUSTERS: Final = _Weights(1 / 2, 1 / 2, 0.0)
+_OF_CLUSTERS: Final = Weights(1 / 2, 1 / 2, 0.0, MAX_HANDED_E)
 # What can be said without content: a discovery, enough to throttle, and below what the default policy revokes at.
 MOST_ALONE_E: Final = _OF_HANDOFFS.alone * (MAX_HANDED_E + MAX_ALONE_E) / 2
+
+
+def weights_for(key: Key) -> Weights:
+    if key == CLUSTERS:
+        return _OF_CLUSTERS
+    return _OF_HANDOFFS if key[0] == HANDOFF else _OF_VALUES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,11 +129,12 @@ class GroupTest:
 
 def examine_group(
     table: AccountTable, slots: Slots, kin: Slots, moment: Moment, beside: tuple[Finding, ...],
-    settings: DetectionSettings, half: int | None = None, *, by_handoffs: bool = False, clusters: bool = False,
+    settings: DetectionSettings, half: int | None = None, *, weights: Weights = _OF_VALUES,
 ) -> GroupTest | None:  # fmt: skip
     """``kin``: accounts that share with the group what most of it shares; ``beside``: what the tests beside content found of it;
     ``half``: of the conversations, the one by which content may judge (``TEST`` where the other has led to the group),
-    ``None`` for both; ``by_handoffs``: they have proposed it, as ``clusters`` that nothing connects. ``None`` when too little is known of the group, or when it is fewer organisations than a group needs."""
+    ``None`` for both; ``weights``: by what has proposed it (:func:`weights_for`). ``None`` when too little is known of the group, or
+    when it is fewer organisations than a group needs."""
     population, conduct, content = moment.population, moment.conduct, moment.content
     units = table.mean_by_unit(slots, conduct.scores[slots])
     whole = heterogeneity(table.counts_of_units(slots, half))
@@ -158,7 +168,7 @@ def examine_group(
     e_beside = evidence_beside(beside, companies=not of_nobody)
     handed = e_beside.get(HANDOFF, 0.0)
     if HANDOFF in e_beside:
-        handed = e_beside[HANDOFF] = min(handed, MAX_HANDED_E if by_handoffs else MAX_ALONE_E)
+        handed = e_beside[HANDOFF] = min(handed, weights.most_handed_e)
     told = (e_conduct + sum(e_beside.values()) + TESTS - len(e_beside)) / (1 + TESTS)
     if weight := settings.lockstep_weight:
         told = (1 - weight) * told + weight * lockstep_evidence(beside, companies=not of_nobody)
@@ -166,7 +176,6 @@ def examine_group(
     both = supports * told if min(p_support) <= _SUPPORT else 0.0
     blunt = behaved is not None and behaved.volume >= BLUNT_VOLUME and of_nobody
     alone = ((min(e_conduct, MAX_ALONE_E) if blunt else 0.0) + handed) / 2
-    weights = _OF_CLUSTERS if clusters else _OF_HANDOFFS if by_handoffs else _OF_VALUES
     shown, p_value = (whole, p_whole) if p_whole <= p_kept else (tested, p_kept)
     if max(both, alone) > alike:
         kept, shown, p_value = core_of(table, slots, moment), whole, p_support[0]
@@ -190,7 +199,7 @@ def examine_group(
 
 def _against_honest_sets(
     table: AccountTable, slots: Slots, kept: Slots, population: Population, honest: Honest | None, out: GroupTest,
-    alike: float, both: float, alone: float, weights: _Weights, settings: DetectionSettings,
+    alike: float, both: float, alone: float, weights: Weights, settings: DetectionSettings,
 ) -> GroupTest:  # fmt: skip
     if honest is None:
         return out

@@ -63,12 +63,19 @@ def test_prices_follow_from_the_cells() -> None:
         "80% is the least share tried that stays below, at 5.0 requests for each that is harvested and 125,000 accounts"
         in price
     )
-    assert "with 50% cover up to 20 accounts stay below; the harvest is then split over 2,500 campaigns" in price
+    assert "with 50% cover those of 20 accounts stay below, of 20, 100 tried; in groups of 20 the harvest" in price
+    assert "is split over 2,500 campaigns" in price
     assert "it is above after 1 day(s), the first day looked at. New accounts every 1 day(s) are 2,250,000" in price
     assert "and that is not often enough" in price
     persons = price[price.index("as persons:") :]
     assert "0% is the least share tried that stays below" in persons
     assert "there is no need to within 7 days" in persons
+
+
+def test_a_size_that_is_found_is_not_called_below_because_a_larger_one_is() -> None:
+    found = {20: 0.65, 50: 0.0, 100: 0.66}
+    text = document([a_cell("stillwatch", 0.5, size, value) for size, value in found.items()], "c", [])
+    assert "those of 50 accounts stay below, of 20, 50, 100 tried; in groups of 50 the harvest" in text
 
 
 def test_where_nothing_stays_below_it_says_that() -> None:
