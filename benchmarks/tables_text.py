@@ -55,7 +55,7 @@ def _scenario(name: str, found: Mapping[str, Sequence[dict[str, Any]]], drawn: S
     kinds = ", ".join(f"{count} {kind}" for kind, count in cells[0]["kinds"].items())
     honest = min(cell["honest"] for cell in cells)
     seeds = ", ".join(str(cell["seed"]) for cell in cells)
-    size = f"{cells[0]['events']:,} requests, {cells[0]['attackers']} attackers, {honest:,} honest accounts"
+    size = f"{cells[0]['events']:,} requests, {cells[0]['attackers']} attackers, {cells[0]['honest']:,} honest accounts"
     out = [f"\n## {name}\n", f"{size} ({kinds}; of the first seed), seeds {seeds}.\n"]
     days = [day for day in CHECKPOINT_DAYS if str(day) in cells[0]["days"]]
     missing = [rate for rate in RATES if math.floor(rate * honest + 1e-9) < 1]
