@@ -19,6 +19,7 @@ import httpx
 import msgpack
 import pytest
 import yaml
+from api_key_text import end_of_secret
 from http_world import KEYS, QUOTED, World, on_loopback, until
 from nats.aio.client import Client
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -77,7 +78,7 @@ class Line:
         self.outputs.append((where, what if isinstance(what, str) else what.decode("latin-1")))
 
     def findings(self) -> list[str]:
-        secrets = [*NOT_TO_BE_FOUND, KEYS.everything.rpartition("_")[2]]
+        secrets = [*NOT_TO_BE_FOUND, end_of_secret(KEYS.everything)]
         words = [word(place) for place in PLACES]
         return [
             f"{canary} in {where}" for where, what in self.outputs for canary in (*secrets, *words) if canary in what
